@@ -1,0 +1,1 @@
+//! What happened: every exchange, in bounded memory, and on disk where asked.

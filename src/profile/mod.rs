@@ -1,0 +1,1 @@
+//! Which fault, when: the profile language, and the plan compiled from it.

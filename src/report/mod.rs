@@ -1,0 +1,1 @@
+//! Telling it: the ledger's figures as text and as JSON.

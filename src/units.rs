@@ -1,0 +1,1 @@
+//! Types that parse themselves from what people write, with errors for people.
