@@ -4,5 +4,6 @@
 //! [`protocol::synthesize`] turns an [`protocol::AwsError`] into the bytes AWS would have sent. What exists comes from [`catalog`].
 
 pub mod catalog;
+pub mod partition;
 pub mod protocol;
 pub mod request;

@@ -1,0 +1,191 @@
+#!/usr/bin/env python3
+"""Writes src/aws/catalog.txt: what AWS's models say exists, one fact a line.
+
+    python3 -m venv v && v/bin/pip install botocore==1.44.5
+    v/bin/python src/aws/catalog.py            # refuses another botocore than PINNED
+    v/bin/python src/aws/catalog.py --accept   # takes whatever is installed; then set PINNED to it
+
+The output depends on botocore's version alone, so that a new version shows as a readable diff: a line for each operation
+or error that came, went or changed. Everything is sorted bytewise.
+
+Grammar (version 1). Line 1 is `squall-catalog <grammar> botocore <version>`. Then, one record a line, fields parted by
+tabs, the first word naming the kind of record; a field `key=value` that is absent has its default, a bare word is a flag.
+Readers skip keys and kinds of records they do not know; a change that this does not cover raises the grammar's number.
+
+    suffix  NAME                    a DNS suffix under which AWS serves APIs: of a partition, or a literal in a rule set
+    service NAME                    botocore's name; the e and o lines up to the next service belong to it
+        id=       service id        default: NAME           "Compute Optimizer"; SDKs write it in their User-Agent
+        sign=     signing name      default: NAME           the service of a credential scope
+        host=     endpoint prefix   default: NAME           usually the first label of a host
+        target=   target prefix     none                    of X-Amz-Target, and the service shape of rpc-v2-cbor paths
+        proto=    protocols         always there            comma list in the model's order; json/1.0, json/1.1, rest-json,
+                                                            rest-xml, smithy-rpc-v2-cbor, query, ec2
+        version=  API version       always there
+        xmlns=    XML namespace     none
+        global=   global endpoint   none                    a regionless host
+        uid=      model's uid       default: NAME-VERSION
+        auth=     signature         default: v4             v2, v4, s3, s3v4, bearer
+        querycompat                                         awsQueryCompatible: legacy codes travel in a header
+    e       ALIAS                   an error shape; ALIAS is its capitals, made unique within the service
+        (second field)              the shape's name
+        code=     wire code         default: the shape's name
+        status=   HTTP status       default: 500 with `fault`, else 400
+        msg=      message member    none                    its name on the wire
+        m=        other members     none                    comma list of wire name:type[@header NAME|@status]; types are
+                                                            s(tring) n(umber) d(ouble) b(ool) t(ime) x(blob) L(ist) M(ap) T(structure)
+        fault                       the server is to blame
+        retry | throttle            the model's retryable trait, without and with throttling
+    o       NAME                    an operation
+        (second field, REST only)   METHOD URI-template, constant queries included
+        q= h=     required query keys and header names, comma lists
+        prefix=   hostPrefix        none
+        auth=     none, bearer ... where it departs from the service's; body=unsigned for an unsigned payload
+        e=        its errors' aliases, comma list
+        deprecated
+
+Beside botocore's models stand the facts of EXTRA: what older SDKs still send, and current models no longer say.
+"""
+import gzip
+import json
+import os
+import re
+import sys
+
+PINNED = "1.44.5"
+GRAMMAR = 1
+# botocore up to 1.31 spoke query to SQS (API_Reference 2012-11-05); many other clients still do.
+EXTRA = {"sqs": {"protocols": ["query"], "xmlns": "http://queue.amazonaws.com/doc/2012-11-05/"}}
+PREFERENCE = ["json", "rest-json", "rest-xml", "smithy-rpc-v2-cbor", "query", "ec2"]  # botocore's
+TYPES = {"string": "s", "character": "s", "integer": "n", "long": "n", "double": "d", "float": "d", "boolean": "b",
+         "timestamp": "t", "blob": "x", "list": "L", "map": "M", "structure": "T"}
+
+
+def main():
+    import botocore
+    from botocore.loaders import Loader
+    if botocore.__version__ != PINNED and "--accept" not in sys.argv[1:]:
+        sys.exit(f"botocore {botocore.__version__} is installed, {PINNED} is pinned; install that, or say --accept")
+    loader = Loader(include_default_search_paths=False, extra_search_paths=[Loader.BUILTIN_DATA_PATH])
+    names = sorted(loader.list_available_services("service-2"))
+    lines = [f"squall-catalog {GRAMMAR} botocore {botocore.__version__}"]
+    lines += [f"suffix\t{suffix}" for suffix in suffixes(loader.BUILTIN_DATA_PATH)]
+    for name in names:
+        lines += service(name, loader.load_service_model(name, "service-2"))
+    path = os.path.join(os.path.dirname(os.path.abspath(__file__)), "catalog.txt")
+    with open(path, "w", encoding="utf-8", newline="\n") as out:
+        out.write("\n".join(lines) + "\n")
+    print(f"{path}: {len(names)} services, {len(lines)} lines")
+
+
+def service(name, model):
+    meta = model["metadata"]
+    extra = EXTRA.get(name, {})
+    listed = meta.get("protocols") or [meta["protocol"]]
+    resolved = next(p for p in PREFERENCE if p in listed)
+    protocols = [f"json/{meta['jsonVersion']}" if p == "json" else p for p in listed + extra.get("protocols", [])]
+    xmlns = meta.get("xmlNamespace", extra.get("xmlns"))
+    prefix = meta["endpointPrefix"]
+    fields = [
+        ("id", meta["serviceId"], name), ("sign", meta.get("signingName", prefix), name), ("host", prefix, name),
+        ("target", meta.get("targetPrefix"), None), ("proto", ",".join(protocols), None), ("version", meta["apiVersion"], None),
+        ("xmlns", xmlns["uri"] if isinstance(xmlns, dict) else xmlns, None), ("global", meta.get("globalEndpoint"), None),
+        ("uid", meta["uid"], f"{name}-{meta['apiVersion']}"), ("auth", meta["signatureVersion"], "v4"),
+        ("querycompat", "awsQueryCompatible" in meta, False),
+    ]
+    shapes = model["shapes"]
+    errors = sorted(n for n, shape in shapes.items() if shape.get("exception"))
+    aliases = alias(errors)
+    lines = [record("service", name, fields)]
+    lines += [error(aliases[n], n, shapes) for n in errors]
+    lines += [operation(n, o, shapes, aliases, resolved) for n, o in sorted(model["operations"].items())]
+    return lines
+
+
+def error(short, name, shapes):
+    shape = shapes[name]
+    trait = shape.get("error") or {}
+    fault = bool(shape.get("fault") or trait.get("fault"))
+    retry = shape.get("retryable")
+    message, members = None, []
+    for member, ref in shape["members"].items():
+        wire = ref.get("locationName", member)
+        if wire.lower() == "message" and ref.get("location") is None and message is None:
+            message = wire
+        else:
+            where = {"header": "@header", "headers": "@header", "statusCode": "@status"}.get(ref.get("location"), "")
+            members.append(f"{wire}:{TYPES[shapes[ref['shape']]['type']]}{where}")
+    fields = [
+        ("code", trait.get("code"), name), ("status", trait.get("httpStatusCode"), 500 if fault else 400), ("msg", message, None),
+        ("m", ",".join(sorted(members)), ""), ("fault", fault, False),
+        ("throttle" if (retry or {}).get("throttling") else "retry", retry is not None, False),
+    ]
+    return record(f"e\t{short}", name, fields)
+
+
+def operation(name, model, shapes, aliases, resolved):
+    http = model["http"]
+    route = f"{http['method']} {http['requestUri']}" if resolved.startswith("rest-") else None
+    shape = shapes.get((model.get("input") or {}).get("shape"), {})
+    required = {m: shape["members"][m] for m in shape.get("required", ()) if m in shape["members"]}
+    at = lambda place: ",".join(sorted(ref.get("locationName", m) for m, ref in required.items() if ref.get("location") == place))
+    auth = model.get("authtype")
+    fields = [
+        ("q", at("querystring") if route else "", ""), ("h", at("header") if route else "", ""),
+        ("prefix", (model.get("endpoint") or {}).get("hostPrefix"), None),
+        ("auth", None if auth == "v4-unsigned-body" else auth, None), ("body", "unsigned" if model.get("unsignedPayload") else None, None),
+        ("e", ",".join(sorted({aliases[e["shape"]] for e in model.get("errors", ()) if e["shape"] in aliases})), ""),
+        ("deprecated", bool(model.get("deprecated")), False),
+    ]
+    return record("o", name + (f"\t{route}" if route else ""), fields)
+
+
+def record(kind, name, fields):
+    parts = [kind, name]
+    for key, value, default in fields:
+        if value is None or value == default:
+            continue
+        parts.append(key if value is True else f"{key}={value}")
+    line = "\t".join(parts)
+    assert "\n" not in line, line
+    return line
+
+
+def alias(names):
+    """Capitals of each name, numbered where two names share them; stable while neither comes nor goes."""
+    taken, out = {}, {}
+    for name in names:
+        short = re.sub(r"[^A-Z0-9]", "", name[0].upper() + name[1:])
+        count = taken[short] = taken.get(short, 0) + 1
+        out[name] = short if count == 1 else f"{short}.{count}"
+    return out
+
+
+def suffixes(data):
+    """Partitions' suffixes, then what rule sets name literally under none of these (`on.aws`, sign-in hosts)."""
+    partitions = json.load(open(os.path.join(data, "partitions.json")))["partitions"]
+    known = {p["outputs"][key] for p in partitions for key in ("dnsSuffix", "dualStackDnsSuffix")}
+    known |= {value for value in walk(json.load(open(os.path.join(data, "endpoints.json"))), "dnsSuffix")}
+    literal = set()
+    for folder, _, files in os.walk(data):
+        if "endpoint-rule-set-1.json.gz" in files:
+            with gzip.open(os.path.join(folder, "endpoint-rule-set-1.json.gz")) as rules:
+                literal |= {tail for url in walk(json.load(rules), "url") if (tail := url.split("//")[-1].split("}.")[-1])}
+    under = lambda name: any(name == suffix or name.endswith("." + suffix) for suffix in known)
+    host = re.compile(r"[a-z0-9-]+(\.[a-z0-9-]+)+")
+    return sorted(known | {tail for tail in literal if host.fullmatch(tail) and not under(tail)})
+
+
+def walk(node, key):
+    if isinstance(node, dict):
+        for name, value in node.items():
+            if name == key and isinstance(value, str):
+                yield value
+            else:
+                yield from walk(value, key)
+    elif isinstance(node, list):
+        for value in node:
+            yield from walk(value, key)
+
+
+if __name__ == "__main__":
+    main()

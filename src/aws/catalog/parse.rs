@@ -1,0 +1,177 @@
+//! Reads `catalog.txt`. Its grammar is written down in `catalog.py`; what this does not know it skips.
+
+use std::sync::OnceLock;
+
+use super::{Catalog, Contents, ErrorShape, Member, MemberKind, Operation, Service};
+use crate::aws::request::Protocol;
+
+pub(super) fn catalog(text: &'static str) -> Catalog {
+    let (head, mut rest) = text.split_once('\n').unwrap_or((text, ""));
+    let version = head.splitn(3, ' ').nth(2).unwrap_or_default();
+    let mut suffixes = Vec::new();
+    let mut services: Vec<Service> = Vec::with_capacity(512);
+    let mut body = rest;
+    while !rest.is_empty() {
+        let (line, after) = rest.split_once('\n').unwrap_or((rest, ""));
+        if let Some(suffix) = line.strip_prefix("suffix\t") {
+            suffixes.push(suffix);
+        } else if line.starts_with("service\t") {
+            close(&mut services, body, rest);
+            services.push(parse_service(line));
+            body = after;
+        }
+        rest = after;
+    }
+    close(&mut services, body, "");
+    Catalog { version, suffixes, services }
+}
+
+/// Gives the last service its lines: what lies between `body` and `next`, both ends of the same text.
+fn close(services: &mut [Service], body: &'static str, next: &'static str) {
+    if let Some(last) = services.last_mut() {
+        last.text = &body[..body.len() - next.len()];
+    }
+}
+
+fn parse_service(line: &'static str) -> Service {
+    let mut fields = line.split('\t').skip(1);
+    let name = fields.next().unwrap_or_default();
+    let mut service = Service {
+        name,
+        id: name,
+        signing_name: name,
+        endpoint_prefix: name,
+        target_prefix: None,
+        protocols: Vec::new(),
+        api_version: "",
+        xml_namespace: None,
+        global_endpoint: None,
+        query_compatible: false,
+        text: "",
+        contents: OnceLock::new(),
+    };
+    for field in fields {
+        let (key, value) = field.split_once('=').unwrap_or((field, ""));
+        match key {
+            "id" => service.id = value,
+            "sign" => service.signing_name = value,
+            "host" => service.endpoint_prefix = value,
+            "target" => service.target_prefix = Some(value),
+            "proto" => service.protocols = list(value).filter_map(protocol).collect(),
+            "version" => service.api_version = value,
+            "xmlns" => service.xml_namespace = Some(value),
+            "global" => service.global_endpoint = Some(value),
+            "querycompat" => service.query_compatible = true,
+            _ => {}
+        }
+    }
+    service
+}
+
+fn protocol(name: &str) -> Option<Protocol> {
+    Some(match name {
+        "ec2" => Protocol::Ec2,
+        "json/1.0" => Protocol::Json10,
+        "json/1.1" => Protocol::Json11,
+        "query" => Protocol::Query,
+        "rest-json" => Protocol::RestJson,
+        "rest-xml" => Protocol::RestXml,
+        "smithy-rpc-v2-cbor" => Protocol::Cbor,
+        _ => return None,
+    })
+}
+
+pub(super) fn contents(text: &'static str) -> Contents {
+    let mut found = Contents { operations: Vec::new(), errors: Vec::new() };
+    for line in text.lines() {
+        let mut fields = line.split('\t');
+        match fields.next() {
+            Some("e") => found.errors.push(parse_error(fields)),
+            Some("o") => found.operations.push(parse_operation(fields)),
+            _ => {}
+        }
+    }
+    found
+}
+
+fn parse_error(mut fields: impl Iterator<Item = &'static str>) -> ErrorShape {
+    let alias = fields.next().unwrap_or_default();
+    let name = fields.next().unwrap_or_default();
+    let mut error = ErrorShape {
+        name,
+        code: name,
+        status: 0,
+        fault: false,
+        retryable: false,
+        throttling: false,
+        message_member: None,
+        members: Vec::new(),
+        alias,
+    };
+    for field in fields {
+        let (key, value) = field.split_once('=').unwrap_or((field, ""));
+        match key {
+            "code" => error.code = value,
+            "status" => error.status = value.parse().unwrap_or_default(),
+            "msg" => error.message_member = Some(value),
+            "m" => error.members = list(value).filter_map(member).collect(),
+            "fault" => error.fault = true,
+            "retry" => error.retryable = true,
+            "throttle" => (error.retryable, error.throttling) = (true, true),
+            _ => {}
+        }
+    }
+    if error.status == 0 {
+        error.status = if error.fault { 500 } else { 400 };
+    }
+    error
+}
+
+fn member(field: &'static str) -> Option<Member> {
+    let (name, rest) = field.split_once(':')?;
+    let (kind, place) = rest.split_once('@').unwrap_or((rest, ""));
+    let kind = match kind {
+        "L" => MemberKind::List,
+        "M" => MemberKind::Map,
+        "T" => MemberKind::Structure,
+        "b" => MemberKind::Boolean,
+        "d" => MemberKind::Double,
+        "n" => MemberKind::Integer,
+        "s" => MemberKind::String,
+        "t" => MemberKind::Timestamp,
+        "x" => MemberKind::Blob,
+        _ => return None,
+    };
+    (place != "status").then_some(Member { name, kind, in_header: place == "header" })
+}
+
+fn parse_operation(fields: impl Iterator<Item = &'static str>) -> Operation {
+    let mut fields = fields.peekable();
+    let mut operation = Operation {
+        name: fields.next().unwrap_or_default(),
+        route: fields.next_if(|field| field.contains(" /")).and_then(|route| route.split_once(' ')),
+        required_query: Vec::new(),
+        required_headers: Vec::new(),
+        host_prefix: None,
+        unsigned: false,
+        deprecated: false,
+        errors: "",
+    };
+    for field in fields {
+        let (key, value) = field.split_once('=').unwrap_or((field, ""));
+        match key {
+            "q" => operation.required_query = list(value).collect(),
+            "h" => operation.required_headers = list(value).collect(),
+            "prefix" => operation.host_prefix = Some(value),
+            "auth" => operation.unsigned = value == "none",
+            "e" => operation.errors = value,
+            "deprecated" => operation.deprecated = true,
+            _ => {}
+        }
+    }
+    operation
+}
+
+pub(super) fn list(value: &'static str) -> impl Iterator<Item = &'static str> {
+    value.split(',').filter(|part| !part.is_empty())
+}

@@ -1,0 +1,96 @@
+//! Which names are AWS's.
+//!
+//! A partition (aws, aws-cn, aws-us-gov, the isolated and sovereign ones) serves its APIs under DNS suffixes of its own. The list
+//! comes from botocore's `partitions.json`, `endpoints.json` and endpoint rule sets, through the [`catalog`]. Use
+//! [`is_aws_host`] to decide whether a connection may be looked into, and [`dns_suffixes`] to say which names a certificate authority
+//! may vouch for. What a host says beyond "AWS" (service, region, bucket) is not read here.
+
+use super::catalog;
+
+/// DNS suffixes under which AWS serves APIs, sorted, without a leading dot: `amazonaws.com`, `api.aws`, `on.aws` …
+pub fn dns_suffixes() -> &'static [&'static str] {
+    catalog::suffixes()
+}
+
+/// Whether this host name is one of AWS's: a suffix of [`dns_suffixes`] or a name below one, in any case, with or without the root's
+/// dot. A port is not expected.
+pub fn is_aws_host(host: &str) -> bool {
+    let written =
+        |label: &str| !label.is_empty() && label.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b));
+    below_suffix(host).is_some() && host.strip_suffix('.').unwrap_or(host).split('.').all(written)
+}
+
+/// What stands before the partition's suffix: `dynamodb.us-east-1` of `dynamodb.us-east-1.amazonaws.com`; empty for the suffix itself.
+pub(super) fn below_suffix(host: &str) -> Option<&str> {
+    let host = host.strip_suffix('.').unwrap_or(host);
+    let below = dns_suffixes().iter().filter_map(|suffix| {
+        let at = host.len().checked_sub(suffix.len())?;
+        host.is_char_boundary(at).then(|| host.split_at(at)).filter(|(_, tail)| tail.eq_ignore_ascii_case(suffix))
+    });
+    // The longest suffix wins, so that `x.api.aws.ic.gov` leaves `x`.
+    let (below, _) = below.min_by_key(|(below, _)| below.len())?;
+    if below.is_empty() { Some(below) } else { below.strip_suffix('.') }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_every_partition_are_aws() {
+        for host in [
+            "dynamodb.us-east-1.amazonaws.com",
+            "DynamoDB.US-East-1.AmazonAWS.com",
+            "sts.amazonaws.com.",
+            "bucket.with.dots.s3.eu-west-1.amazonaws.com",
+            "ec2.cn-north-1.amazonaws.com.cn",
+            "datazone.eu-west-1.api.aws",
+            "abc123.lambda-url.us-east-1.on.aws",
+            "s3.us-iso-east-1.c2s.ic.gov",
+            "s3.us-isob-east-1.sc2s.sgov.gov",
+            "sqs.eusc-de-east-1.amazonaws.eu",
+            "iam.eu-isoe-west-1.cloud.adc-e.uk",
+            "lambda.us-isof-south-1.csp.hci.ic.gov",
+            "signin.aws.amazon.com",
+        ] {
+            assert!(is_aws_host(host), "{host}");
+        }
+    }
+
+    #[test]
+    fn names_that_only_look_like_aws_are_not() {
+        for host in [
+            "",
+            ".",
+            "evil-amazonaws.com",
+            "amazonaws.com.evil.org",
+            "s3.amazonaws.com.cn.example",
+            "amazonaws.org",
+            ".amazonaws.com",
+            "s3..amazonaws.com",
+            "evil.org/.amazonaws.com",
+            "aws",
+            "www.amazon.com",
+            "aws.amazon.com",
+            "localhost",
+            "127.0.0.1",
+            "xn--mazonaws-1ib.com",
+            "äamazonaws.com",
+        ] {
+            assert!(!is_aws_host(host), "{host}");
+        }
+    }
+
+    #[test]
+    fn suffixes_have_no_dots_around_them() {
+        assert!(dns_suffixes().len() > 10);
+        assert!(dns_suffixes().iter().all(|s| !s.starts_with('.') && !s.ends_with('.') && s.contains('.')));
+    }
+
+    #[test]
+    fn what_stands_below_is_told_without_the_suffix() {
+        assert_eq!(below_suffix("dynamodb.us-east-1.amazonaws.com"), Some("dynamodb.us-east-1"));
+        assert_eq!(below_suffix("x.y.api.aws.ic.gov."), Some("x.y"));
+        assert_eq!(below_suffix("amazonaws.com"), Some(""));
+    }
+}
