@@ -17,6 +17,7 @@ Readers skip keys and kinds of records they do not know; a change that this does
         id=       service id        default: NAME           "Compute Optimizer"; SDKs write it in their User-Agent
         sign=     signing name      default: NAME           the service of a credential scope
         host=     endpoint prefix   default: NAME           usually the first label of a host
+        hosts=    other prefixes    none                    comma list, from the endpoint rule set: `efs` beside `elasticfilesystem`
         target=   target prefix     none                    of X-Amz-Target, and the service shape of rpc-v2-cbor paths
         proto=    protocols         always there            comma list in the model's order; json/1.0, json/1.1, rest-json,
                                                             rest-xml, smithy-rpc-v2-cbor, query, ec2
@@ -70,14 +71,15 @@ def main():
     lines = [f"squall-catalog {GRAMMAR} botocore {botocore.__version__}"]
     lines += [f"suffix\t{suffix}" for suffix in suffixes(loader.BUILTIN_DATA_PATH)]
     for name in names:
-        lines += service(name, loader.load_service_model(name, "service-2"))
+        rules = loader.load_service_model(name, "endpoint-rule-set-1")
+        lines += service(name, loader.load_service_model(name, "service-2"), rules)
     path = os.path.join(os.path.dirname(os.path.abspath(__file__)), "catalog.txt")
     with open(path, "w", encoding="utf-8", newline="\n") as out:
         out.write("\n".join(lines) + "\n")
     print(f"{path}: {len(names)} services, {len(lines)} lines")
 
 
-def service(name, model):
+def service(name, model, rules):
     meta = model["metadata"]
     extra = EXTRA.get(name, {})
     listed = meta.get("protocols") or [meta["protocol"]]
@@ -87,6 +89,7 @@ def service(name, model):
     prefix = meta["endpointPrefix"]
     fields = [
         ("id", meta["serviceId"], name), ("sign", meta.get("signingName", prefix), name), ("host", prefix, name),
+        ("hosts", ",".join(host_prefixes(rules, prefix)), ""),
         ("target", meta.get("targetPrefix"), None), ("proto", ",".join(protocols), None), ("version", meta["apiVersion"], None),
         ("xmlns", xmlns["uri"] if isinstance(xmlns, dict) else xmlns, None), ("global", meta.get("globalEndpoint"), None),
         ("uid", meta["uid"], f"{name}-{meta['apiVersion']}"), ("auth", meta["signatureVersion"], "v4"),
@@ -173,6 +176,16 @@ def suffixes(data):
     under = lambda name: any(name == suffix or name.endswith("." + suffix) for suffix in known)
     host = re.compile(r"[a-z0-9-]+(\.[a-z0-9-]+)+")
     return sorted(known | {tail for tail in literal if host.fullmatch(tail) and not under(tail)})
+
+
+def host_prefixes(rules, usual):
+    """What stands before the region in a rule set's URLs, but for the endpoint prefix and FIPS and dualstack variants."""
+    found = set()
+    for url in walk(rules, "url"):
+        if prefix := re.match(r"https://([a-z][a-z0-9-]*(?:\.[a-z][a-z0-9-]*)?)\.\{(?:Region\}|[pP]artitionResult#)", url):
+            found.add(prefix[1])
+    pseudo = re.compile(r"-fips\b|\b(dualstack|global|us-gov|[a-z]+-[a-z]+-\d)$")
+    return sorted(prefix for prefix in found if prefix != usual and not pseudo.search(prefix))
 
 
 def walk(node, key):

@@ -20,6 +20,7 @@ use std::fmt;
 use std::sync::OnceLock;
 
 use super::request::Protocol;
+use super::uri::Route;
 
 /// One AWS service of the catalog.
 pub struct Service {
@@ -31,6 +32,8 @@ pub struct Service {
     pub signing_name: &'static str,
     /// Usually the first label of its hosts: `monitoring` for `cloudwatch`.
     pub endpoint_prefix: &'static str,
+    /// What else its hosts begin with: `efs` beside `elasticfilesystem`.
+    pub(super) other_prefixes: Vec<&'static str>,
     /// What stands before the last dot of `X-Amz-Target`, and the service shape in rpc-v2-cbor paths.
     pub target_prefix: Option<&'static str>,
     /// All protocols it speaks, in the model's order; what older SDKs still speak last.
@@ -45,6 +48,7 @@ pub struct Service {
     pub query_compatible: bool,
     text: &'static str,
     contents: OnceLock<Contents>,
+    routes: OnceLock<Vec<Route>>,
 }
 
 /// One operation of a service.
@@ -201,6 +205,11 @@ impl Service {
     /// Whether it speaks a protocol.
     pub fn speaks(&self, protocol: Protocol) -> bool {
         self.protocols.contains(&protocol)
+    }
+
+    /// The routes of its REST operations, parsed when first asked for.
+    pub(super) fn routes(&'static self) -> &'static [Route] {
+        self.routes.get_or_init(|| self.operations().iter().filter_map(Route::of).collect())
     }
 
     fn contents(&'static self) -> &'static Contents {

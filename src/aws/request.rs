@@ -1,11 +1,19 @@
 //! A request read as AWS means it.
+//!
+//! [`decode`] weighs what the request itself says: the rpc-v2-cbor path, `X-Amz-Target`, Action and Version, the credential scope, the
+//! host, the REST route. It looks at the head only, but for forms without an Action in their query, of which [`needs_body`] tells, and
+//! then at a prefix of the body. It is total: what is not understood is [`Foreign`], never an error and never a guess.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use compact_str::CompactString;
 use smallvec::SmallVec;
 
 use super::catalog::{Operation, Service};
+use super::credential::Scope;
+use super::endpoint::Endpoint;
+use super::protocol::{cbor, json, query, rest};
 
 /// What decoding looks at: the head of a request, borrowed.
 #[derive(Clone, Copy, Debug)]
@@ -42,7 +50,7 @@ pub enum Protocol {
 }
 
 /// One way to read a request.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Reading {
     /// Which service.
     pub service: &'static Service,
@@ -50,7 +58,7 @@ pub struct Reading {
     pub operation: Option<&'static Operation>,
 }
 
-/// An access key id. `Debug` shows its ends only.
+/// An access key id. `Debug` shows its ends only: `AKIA…MPLE`.
 #[derive(Clone, Eq, PartialEq)]
 pub struct AccessKeyId(pub CompactString);
 
@@ -84,8 +92,107 @@ pub enum Foreign {
     UnknownService,
 }
 
+/// Whether [`decode`] wants to see the beginning of the body: a form whose Action is not in the query.
+pub fn needs_body(head: &Head<'_>) -> bool {
+    query::is_form(head) && !json::has_target(head) && !query::has_action(head)
+}
+
+/// Reads a request's head, and the beginning of its body where [`needs_body`] says so (else it may be empty).
+///
+/// Readings that the wire leaves open come best first: a service that is called as it signs before its twins, what the model calls
+/// deprecated last. Where only the service is known, the operation is absent.
+pub fn decode(head: &Head<'_>, body_prefix: &[u8]) -> Result<AwsRequest, Foreign> {
+    let host = lower_case(head.host);
+    let scope = Scope::read(head);
+    let request = Evidence { head, scope: &scope, host: &host };
+    let form = query::Form::read(head, body_prefix);
+    let found = cbor::read(&request)
+        .or_else(|| json::read(&request))
+        .or_else(|| form.as_ref().and_then(|form| query::read(&request, form)))
+        .map_or_else(|| rest::read(&request), Ok)?;
+    let region = scope.region.as_deref().or_else(|| request.endpoint().region).map(CompactString::from);
+    let access_key = scope.access_key.as_deref().or_else(|| form.as_ref()?.access_key.as_deref());
+    let (attempt, max_attempts) = attempts(head);
+    Ok(AwsRequest {
+        readings: found.readings,
+        protocol: found.protocol,
+        head_only: head.method == http::Method::HEAD,
+        region,
+        access_key: access_key.map(|key| AccessKeyId(key.into())),
+        invocation: header(head, "amz-sdk-invocation-id").filter(|id| !id.is_empty()).map(CompactString::from),
+        attempt,
+        max_attempts,
+    })
+}
+
+/// What the readers of the protocols look at.
+pub(super) struct Evidence<'a> {
+    pub(super) head: &'a Head<'a>,
+    pub(super) scope: &'a Scope<'a>,
+    /// The host in lower case.
+    pub(super) host: &'a str,
+}
+
+/// What a reader found.
+#[derive(Debug)]
+pub(super) struct Found {
+    pub(super) protocol: Protocol,
+    /// Never empty, best first.
+    pub(super) readings: SmallVec<[Reading; 1]>,
+}
+
+impl<'a> Evidence<'a> {
+    /// What the host says. Read when asked for: most requests say enough without it.
+    pub(super) fn endpoint(&self) -> Endpoint<'a> {
+        Endpoint::read(self.host)
+    }
+
+    /// A header's text.
+    pub(super) fn header(&self, name: &str) -> Option<&'a str> {
+        header(self.head, name)
+    }
+}
+
+impl AwsRequest {
+    /// The best reading.
+    pub fn reading(&self) -> Option<&Reading> {
+        self.readings.first()
+    }
+
+    /// Whether a header of the request or the catalog says that the client wants its old query codes told.
+    pub fn wants_query_code(&self) -> bool {
+        self.reading().is_some_and(|reading| reading.service.query_compatible)
+            && matches!(self.protocol, Protocol::Cbor | Protocol::Json10 | Protocol::Json11)
+    }
+}
+
 impl fmt::Debug for AccessKeyId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("AccessKeyId(…)")
+        let key = &self.0;
+        match (key.get(..4), key.len().checked_sub(4).and_then(|at| key.get(at..))) {
+            (Some(first), Some(last)) if key.len() > 12 => write!(f, "AccessKeyId({first}…{last})"),
+            _ => f.write_str("AccessKeyId(…)"),
+        }
+    }
+}
+
+/// The text of a header, where it is visible ASCII.
+fn header<'a>(head: &Head<'a>, name: &str) -> Option<&'a str> {
+    head.headers.get(name)?.to_str().ok()
+}
+
+/// `attempt=` and `max=` of `amz-sdk-request: ttl=…; attempt=1; max=3`, in any order.
+fn attempts(head: &Head<'_>) -> (Option<u32>, Option<u32>) {
+    let told = header(head, "amz-sdk-request").unwrap_or_default();
+    let number = |name: &str| {
+        told.split(';').find_map(|part| part.trim().strip_prefix(name)?.strip_prefix('=')?.trim().parse::<u32>().ok())
+    };
+    (number("attempt"), number("max"))
+}
+
+fn lower_case(host: &str) -> Cow<'_, str> {
+    match host.bytes().any(|byte| byte.is_ascii_uppercase()) {
+        true => Cow::Owned(host.to_ascii_lowercase()),
+        false => Cow::Borrowed(host),
     }
 }

@@ -41,6 +41,7 @@ fn parse_service(line: &'static str) -> Service {
         id: name,
         signing_name: name,
         endpoint_prefix: name,
+        other_prefixes: Vec::new(),
         target_prefix: None,
         protocols: Vec::new(),
         api_version: "",
@@ -49,6 +50,7 @@ fn parse_service(line: &'static str) -> Service {
         query_compatible: false,
         text: "",
         contents: OnceLock::new(),
+        routes: OnceLock::new(),
     };
     for field in fields {
         let (key, value) = field.split_once('=').unwrap_or((field, ""));
@@ -56,6 +58,7 @@ fn parse_service(line: &'static str) -> Service {
             "id" => service.id = value,
             "sign" => service.signing_name = value,
             "host" => service.endpoint_prefix = value,
+            "hosts" => service.other_prefixes = list(value).collect(),
             "target" => service.target_prefix = Some(value),
             "proto" => service.protocols = list(value).filter_map(protocol).collect(),
             "version" => service.api_version = value,

@@ -1,4 +1,9 @@
-//! How each protocol writes an error.
+//! How each protocol says "operation", and how it says "error".
+
+pub(super) mod cbor;
+pub(super) mod json;
+pub(super) mod query;
+pub(super) mod rest;
 
 use bytes::Bytes;
 use compact_str::CompactString;

@@ -1,0 +1,83 @@
+//! Query, and EC2's form of it: Action and Version in a form or in the URL's query; XML errors.
+
+use std::borrow::Cow;
+use std::sync::OnceLock;
+
+use smallvec::SmallVec;
+
+use crate::aws::catalog::{self, Service};
+use crate::aws::request::{Evidence, Found, Head, Protocol};
+use crate::aws::uri;
+
+/// What a query request says of itself.
+#[derive(Debug, Default)]
+pub(in crate::aws) struct Form<'a> {
+    action: Cow<'a, str>,
+    version: Option<Cow<'a, str>>,
+    /// `AWSAccessKeyId` of SigV2.
+    pub(in crate::aws) access_key: Option<Cow<'a, str>>,
+}
+
+/// Whether the body is a form.
+pub(in crate::aws) fn is_form(head: &Head<'_>) -> bool {
+    let media = head.headers.get(http::header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let media = media.split(';').next().unwrap_or_default().trim();
+    head.method == http::Method::POST && media.eq_ignore_ascii_case("application/x-www-form-urlencoded")
+}
+
+pub(in crate::aws) fn has_action(head: &Head<'_>) -> bool {
+    head.query.is_some_and(|query| uri::query_value(query, "Action").is_some())
+}
+
+impl<'a> Form<'a> {
+    /// Action and Version from the query, else from the form's beginning; none without an Action.
+    pub(in crate::aws) fn read(head: &Head<'a>, body_prefix: &'a [u8]) -> Option<Self> {
+        if has_action(head) {
+            return Self::of(head.query?.as_bytes());
+        }
+        is_form(head).then(|| Self::of(body_prefix)).flatten()
+    }
+
+    fn of(form: &'a [u8]) -> Option<Self> {
+        let mut found = Self::default();
+        for (key, value) in form_urlencoded::parse(form) {
+            match &*key {
+                "Action" => found.action = value,
+                "Version" => found.version = Some(value),
+                "AWSAccessKeyId" => found.access_key = Some(value),
+                _ => {}
+            }
+        }
+        (!found.action.is_empty()).then_some(found)
+    }
+}
+
+/// Reads Action and Version. The Version tells the services of one signing name apart (elb and elbv2); rds, neptune and docdb share
+/// even that. Without a signature, Version and Action must both be some service's.
+pub(in crate::aws) fn read(request: &Evidence<'_>, form: &Form<'_>) -> Option<Found> {
+    let versioned =
+        |service: &&&'static Service| form.version.as_ref().is_none_or(|version| service.api_version == version);
+    let signed = request.scope.service.as_deref().map(catalog::by_signing_name).unwrap_or_default();
+    let mut services: SmallVec<[&'static Service; 3]> =
+        signed.iter().filter(|service| speaks(service)).filter(versioned).copied().collect();
+    if services.is_empty() && form.version.is_some() {
+        let acts = |service: &&&'static Service| service.operation(&form.action).is_some();
+        services = speakers().iter().filter(versioned).filter(acts).copied().collect();
+    }
+    if services.is_empty() {
+        let hosts = request.endpoint().services;
+        services = hosts.into_iter().filter(|service| speaks(service)).collect();
+    }
+    let readings = super::json::readings(request, &services, &form.action);
+    let ec2 = readings.first()?.service.speaks(Protocol::Ec2);
+    Some(Found { protocol: if ec2 { Protocol::Ec2 } else { Protocol::Query }, readings })
+}
+
+fn speaks(service: &Service) -> bool {
+    service.speaks(Protocol::Query) || service.speaks(Protocol::Ec2)
+}
+
+fn speakers() -> &'static [&'static Service] {
+    static SPEAKERS: OnceLock<Vec<&'static Service>> = OnceLock::new();
+    SPEAKERS.get_or_init(|| catalog::services().iter().filter(|service| speaks(service)).collect())
+}

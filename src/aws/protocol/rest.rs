@@ -1,0 +1,143 @@
+//! REST, in JSON and XML alike: the operation is a method, a path and constant queries.
+
+use smallvec::SmallVec;
+
+use crate::aws::catalog::{self, Service};
+use crate::aws::quirk;
+use crate::aws::request::{Evidence, Foreign, Found, Protocol, Reading};
+use crate::aws::uri::{self, Target};
+
+type Services = SmallVec<[&'static Service; 2]>;
+
+/// Reads by route among the services that the credential scope or the host names, and last among all, if an SDK made the request.
+///
+/// All routes of all those services are matched together. Where the service is known and no route fits, the operation stays open.
+pub(in crate::aws) fn read(request: &Evidence<'_>) -> Result<Found, Foreign> {
+    let endpoint = request.endpoint();
+    let signed = signed(request);
+    let services = if signed.is_empty() { endpoint.services.clone() } else { signed };
+    if services.is_empty() {
+        return unsigned(request);
+    }
+    let hosted: Services = services.iter().filter(|service| endpoint.services.contains(service)).copied().collect();
+    let bucket = endpoint.bucket.filter(|_| services.iter().any(|service| service.name == "s3"));
+    let mut readings = routed(request, &hosted, bucket);
+    if readings.is_empty() {
+        readings = routed(request, &services, bucket);
+    }
+    if readings.is_empty() {
+        // Behind execute-api stand customers' own APIs: only the models' routes are AWS's.
+        if services.iter().any(|service| service.signing_name == "execute-api") {
+            return Err(Foreign::UnknownService);
+        }
+        let known = if hosted.is_empty() { services } else { hosted };
+        readings = known.into_iter().map(|service| Reading { service, operation: None }).collect();
+    }
+    prefer(request, &mut readings);
+    found(readings).ok_or(Foreign::NoEvidence)
+}
+
+/// Puts the likeliest first: what the User-Agent names, what the host names, the service that is called as it signs.
+pub(super) fn prefer(request: &Evidence<'_>, readings: &mut SmallVec<[Reading; 1]>) {
+    if readings.len() < 2 {
+        return;
+    }
+    if let Some(id) = user_agent_service(request) {
+        let named = |reading: &Reading| same_id(reading.service.id, id);
+        if readings.iter().any(named) {
+            readings.retain(|reading| named(reading));
+        }
+    }
+    let hosts = request.endpoint().services;
+    let rank = |reading: &Reading| {
+        let deprecated = reading.operation.is_some_and(|operation| operation.deprecated);
+        let own = reading.service.name == reading.service.signing_name;
+        (!hosts.is_empty() && !hosts.contains(&reading.service), deprecated, !own)
+    };
+    readings.sort_by_key(rank);
+}
+
+fn found(readings: SmallVec<[Reading; 1]>) -> Option<Found> {
+    let protocols = &readings.first()?.service.protocols;
+    Some(Found { protocol: *protocols.first()?, readings })
+}
+
+/// The services of the credential scope. S3 signs some of its hosts under names of their own.
+fn signed(request: &Evidence<'_>) -> Services {
+    let Some(name) = request.scope.service.as_deref() else { return Services::new() };
+    let family = match name {
+        "s3express" | "s3-object-lambda" | "s3-outposts" => catalog::by_signing_name("s3"),
+        _ => &[],
+    };
+    match catalog::by_signing_name(name) {
+        [] if family.is_empty() => catalog::service(name).into_iter().collect(),
+        found => found.iter().chain(family).copied().collect(),
+    }
+}
+
+fn target_of<'a>(request: &'a Evidence<'_>, bucket: Option<&'a str>) -> Target<'a> {
+    let head = request.head;
+    Target::new(head.method.as_str(), bucket, head.path, head.query, head.headers)
+}
+
+/// The readings by route, what quirks settle first; with the bucket that the host names before the path, then without it (what stands
+/// before S3's Object Lambda host is a route to some operations, and a bucket to others).
+fn routed(request: &Evidence<'_>, services: &[&'static Service], bucket: Option<&str>) -> SmallVec<[Reading; 1]> {
+    if services.is_empty() {
+        return SmallVec::new();
+    }
+    if let Some(reading) = quirk::cloudsearchdomain::search(services, request.head) {
+        return SmallVec::from_elem(reading, 1);
+    }
+    let target = target_of(request, bucket);
+    let s3 = services.iter().find(|service| service.name == "s3");
+    if let Some(reading) = s3.and_then(|service| quirk::s3::named(service, &target)) {
+        return SmallVec::from_elem(reading, 1);
+    }
+    let mut readings = uri::best(services, &target);
+    if readings.is_empty() && bucket.is_some() {
+        readings = uri::best(services, &target_of(request, None));
+    }
+    quirk::s3::settle(request, &mut readings);
+    readings
+}
+
+/// Nobody signed, and the host is not AWS's: some operations are never signed. An SDK's own headers must be there, and a route that
+/// fits. Routes of S3 come last, for they fit nearly everything.
+fn unsigned(request: &Evidence<'_>) -> Result<Found, Foreign> {
+    if request.scope.service.is_some() {
+        return Err(Foreign::UnknownService);
+    }
+    let named = user_agent_service(request);
+    let by_sdk = named.is_some() || request.head.headers.contains_key("amz-sdk-invocation-id");
+    if !by_sdk {
+        let aws = crate::aws::partition::is_aws_host(request.host);
+        return Err(if aws { Foreign::UnknownService } else { Foreign::NoEvidence });
+    }
+    let target = target_of(request, None);
+    let rest = |service: &&'static Service| service.speaks(Protocol::RestJson) || service.speaks(Protocol::RestXml);
+    let named = |service: &&'static Service| named.is_none_or(|id| same_id(service.id, id));
+    let (s3, others): (Vec<_>, Vec<_>) =
+        catalog::services().iter().filter(rest).filter(named).partition(|service| service.name == "s3");
+    let mut readings = uri::best(&others, &target);
+    if readings.is_empty() {
+        readings = uri::best(&s3, &target);
+    }
+    prefer(request, &mut readings);
+    found(readings).ok_or(Foreign::NoEvidence)
+}
+
+/// The service id that SDKs other than botocore put into their User-Agent: `api/s3#3.1`, `api/dynamodb/1.2`.
+fn user_agent_service<'a>(request: &Evidence<'a>) -> Option<&'a str> {
+    let agent = request.header("x-amz-user-agent").or_else(|| request.header("user-agent"))?;
+    let (_, rest) = agent.split_once("api/").filter(|(before, _)| before.is_empty() || before.ends_with(' '))?;
+    rest.split(['#', '/', ' ']).next().filter(|id| !id.is_empty())
+}
+
+/// SDKs write service ids in their own case and with their own separators.
+fn same_id(id: &str, written: &str) -> bool {
+    let letters = |text: &str| -> SmallVec<[u8; 32]> {
+        text.bytes().filter(u8::is_ascii_alphanumeric).map(|byte| byte.to_ascii_lowercase()).collect()
+    };
+    letters(id) == letters(written)
+}
