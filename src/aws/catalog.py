@@ -85,7 +85,7 @@ def service(name, model, rules):
     listed = meta.get("protocols") or [meta["protocol"]]
     resolved = next(p for p in PREFERENCE if p in listed)
     protocols = [f"json/{meta['jsonVersion']}" if p == "json" else p for p in listed + extra.get("protocols", [])]
-    xmlns = meta.get("xmlNamespace", extra.get("xmlns"))
+    xmlns = meta.get("xmlNamespace", extra.get("xmlns")) or input_namespace(model)
     prefix = meta["endpointPrefix"]
     fields = [
         ("id", meta["serviceId"], name), ("sign", meta.get("signingName", prefix), name), ("host", prefix, name),
@@ -102,6 +102,13 @@ def service(name, model, rules):
     lines += [error(aliases[n], n, shapes) for n in errors]
     lines += [operation(n, o, shapes, aliases, resolved) for n, o in sorted(model["operations"].items())]
     return lines
+
+
+def input_namespace(model):
+    """rest-xml models name the namespace at inputs that have a body; it is one for the whole service."""
+    uris = {(o.get("input") or {}).get("xmlNamespace", {}).get("uri") for o in model["operations"].values()} - {None}
+    assert len(uris) < 2, uris
+    return uris.pop() if uris else None
 
 
 def error(short, name, shapes):

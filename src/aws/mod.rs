@@ -1,11 +1,13 @@
 //! Facts about AWS and its wire formats: what exists, how a request says what it means, how an error looks.
 //!
 //! Pure: no tokio, no I/O, no clock, no faults. [`request::decode`] turns a request head into an [`request::AwsRequest`];
-//! `protocol::synthesize` turns an [`protocol::AwsError`] into the bytes AWS would have sent. What exists comes from [`catalog`].
+//! [`protocol::synthesize`] turns an [`protocol::AwsError`] into the bytes AWS would have sent, and [`idiom::idiom`] knows which
+//! error a service gives when it throttles or breaks. What exists comes from [`catalog`].
 
 pub mod catalog;
 mod credential;
 mod endpoint;
+pub mod idiom;
 pub mod partition;
 pub mod protocol;
 mod quirk;

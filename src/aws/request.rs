@@ -158,12 +158,6 @@ impl AwsRequest {
     pub fn reading(&self) -> Option<&Reading> {
         self.readings.first()
     }
-
-    /// Whether a header of the request or the catalog says that the client wants its old query codes told.
-    pub fn wants_query_code(&self) -> bool {
-        self.reading().is_some_and(|reading| reading.service.query_compatible)
-            && matches!(self.protocol, Protocol::Cbor | Protocol::Json10 | Protocol::Json11)
-    }
 }
 
 impl fmt::Debug for AccessKeyId {

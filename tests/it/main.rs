@@ -1,3 +1,4 @@
 //! The one integration binary; each module below is one subject.
 
 mod decode;
+mod errors;

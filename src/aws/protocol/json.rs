@@ -1,8 +1,11 @@
 //! AWS JSON 1.0 and 1.1: the operation is in `X-Amz-Target`, the error's name in `__type`.
 
+use http::{HeaderMap, HeaderName};
 use smallvec::SmallVec;
 
+use super::{Told, insert, insert_usual};
 use crate::aws::catalog::{self, Service};
+use crate::aws::quirk;
 use crate::aws::request::{Evidence, Found, Head, Protocol, Reading};
 
 pub(in crate::aws) fn has_target(head: &Head<'_>) -> bool {
@@ -46,5 +49,64 @@ fn version(request: &Evidence<'_>, model: &Service) -> Protocol {
         Some(media) if media.eq_ignore_ascii_case("application/x-amz-json-1.1") => Protocol::Json11,
         _ if model.speaks(Protocol::Json10) => Protocol::Json10,
         _ => Protocol::Json11,
+    }
+}
+
+/// `{"__type":"namespace#Shape","message":"…"}`. 1.0 services name the shape with a namespace, 1.1 services without.
+pub(super) fn write(told: &Told<'_>, content_type: &'static str, headers: &mut HeaderMap) -> Vec<u8> {
+    insert_usual(headers, content_type, told);
+    insert_query_code(told, headers);
+    let mut body = Object::new();
+    match told.service.filter(|_| content_type.ends_with("1.0")) {
+        Some(service) => body.text("__type", &format!("{}#{}", quirk::namespace(service), type_name(told))),
+        None => body.text("__type", type_name(told)),
+    }
+    for (name, value) in quirk::members(told) {
+        body.text(name, value);
+    }
+    body.message(told);
+    body.end()
+}
+
+/// What `__type` names: the shape, where a header carries the code beside it; else the code, of which SDKs make the class.
+pub(super) fn type_name<'a>(told: &Told<'a>) -> &'a str {
+    let compatible = told.service.is_some_and(|service| service.query_compatible);
+    if compatible { quirk::compatible_shape(told) } else { told.code_on_the_wire() }
+}
+
+/// `x-amzn-query-error: <code>;Sender` of services that spoke query once: clients find their old codes there.
+pub(super) fn insert_query_code(told: &Told<'_>, headers: &mut HeaderMap) {
+    if told.service.is_some_and(|service| service.query_compatible) {
+        let value = format!("{};{}", told.code_on_the_wire(), told.side());
+        insert(headers, HeaderName::from_static("x-amzn-query-error"), &value);
+    }
+}
+
+/// A JSON object being written, in the order of writing.
+pub(super) struct Object(Vec<u8>);
+
+impl Object {
+    pub(super) fn new() -> Self {
+        Self(Vec::with_capacity(256))
+    }
+
+    pub(super) fn text(&mut self, name: &str, value: &str) {
+        self.0.push(if self.0.is_empty() { b'{' } else { b',' });
+        for (text, end) in [(name, &b":"[..]), (value, b"")] {
+            // Writing text into memory cannot fail.
+            let _ = serde_json::to_writer(&mut self.0, text);
+            self.0.extend_from_slice(end);
+        }
+    }
+
+    /// The message, spelled as the shape spells it.
+    pub(super) fn message(&mut self, told: &Told<'_>) {
+        let name = told.shape.and_then(|shape| shape.message_member).unwrap_or("message");
+        self.text(name, &told.message);
+    }
+
+    pub(super) fn end(mut self) -> Vec<u8> {
+        self.0.push(b'}');
+        self.0
     }
 }

@@ -1,14 +1,41 @@
 //! How each protocol says "operation", and how it says "error".
+//!
+//! Reading is [`decode`](super::request::decode)'s affair; writing begins here: [`synthesize`] turns an [`AwsError`] into the answer
+//! that AWS would have sent to this very request, in the protocol and JSON version it was made in. What the error leaves open
+//! (status, message) comes from the model, then from what AWS documents as common to all services, then from the code itself.
+//!
+//! ```
+//! # use squall::aws::{catalog, protocol::{synthesize, AwsError, Stamp}, request::{AwsRequest, Protocol, Reading}};
+//! # let s3 = catalog::service("s3").unwrap();
+//! let request = AwsRequest::of(Reading { service: s3, operation: s3.operation("GetObject") }, Protocol::RestXml);
+//! let error = AwsError { code: "SlowDown".into(), status: None, message: None };
+//! let answer = synthesize(&request, &error, &Stamp { date: jiff::Timestamp::UNIX_EPOCH, id: 7 });
+//! assert_eq!(answer.status, 503);
+//! assert!(answer.body.starts_with(b"<?xml"));
+//! ```
 
 pub(super) mod cbor;
+mod common;
+mod ec2;
 pub(super) mod json;
 pub(super) mod query;
 pub(super) mod rest;
+mod rest_json;
+mod rest_xml;
+mod stamp;
+pub(super) mod xml;
+
+use std::borrow::Cow;
 
 use bytes::Bytes;
 use compact_str::CompactString;
-use http::{HeaderMap, StatusCode};
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, DATE};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use jiff::Timestamp;
+
+use super::catalog::{ErrorShape, Operation, Service};
+use super::request::{AwsRequest, Protocol, Reading};
+use super::{idiom, quirk};
 
 /// An error as AWS names it, before it is written in a protocol.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -35,8 +62,157 @@ pub struct Stamp {
 pub struct SyntheticResponse {
     /// Status of the answer.
     pub status: StatusCode,
-    /// All its header fields, `content-length` included.
+    /// All its header fields, `content-length` included; an answer to HEAD has none, as from AWS.
     pub headers: HeaderMap,
     /// Its body; empty for HEAD.
     pub body: Bytes,
+}
+
+/// What is known about an error code.
+#[derive(Clone, Copy, Debug)]
+pub enum Known {
+    /// The operation models it.
+    ByOperation(&'static ErrorShape),
+    /// Another operation of the service models it.
+    ByService(&'static ErrorShape),
+    /// No model has it, but AWS documents it as common to services, or the service is known to send it.
+    Common(StatusCode),
+    /// Nothing: its status must be given, or is taken for 400.
+    Unknown,
+}
+
+/// What is known about a code (or shape name) of this operation; without an operation, of the service.
+pub fn known_error(service: &'static Service, operation: Option<&Operation>, code: &str) -> Known {
+    let named = |shape: &&'static ErrorShape| shape.code == code || shape.name == code;
+    if let Some(shape) = operation.and_then(|operation| service.errors_of(operation).find(named)) {
+        return Known::ByOperation(shape);
+    }
+    if let Some(shape) = service.error(code) {
+        return Known::ByService(shape);
+    }
+    let rest_json = service.protocols.first() == Some(&Protocol::RestJson);
+    let practice = idiom::practised(service, code).map(|known| known.status);
+    match practice.or_else(|| common::error(code).map(|known| known.status(rest_json))).and_then(status) {
+        Some(status) => Known::Common(status),
+        None => Known::Unknown,
+    }
+}
+
+/// The answer that AWS would have sent: status, header fields and body as the service writes them in the request's protocol.
+///
+/// Pure: the same arguments give the same bytes. Never fails; a code that nothing knows is answered with its given status, or 400.
+pub fn synthesize(request: &AwsRequest, error: &AwsError, stamp: &Stamp) -> SyntheticResponse {
+    let told = Told::new(request, error, stamp);
+    let mut headers = HeaderMap::with_capacity(10);
+    let body = match (request.protocol, told.service.map_or("", |service| service.name)) {
+        (Protocol::RestXml, "s3") => quirk::s3::write(&told, &mut headers),
+        (Protocol::Query, "sdb") => quirk::sdb::write(&told, &mut headers),
+        (Protocol::Cbor, _) => cbor::write(&told, &mut headers),
+        (Protocol::Ec2, _) => ec2::write(&told, &mut headers),
+        (Protocol::Json10, _) => json::write(&told, "application/x-amz-json-1.0", &mut headers),
+        (Protocol::Json11, _) => json::write(&told, "application/x-amz-json-1.1", &mut headers),
+        (Protocol::Query, _) => query::write(&told, &mut headers),
+        (Protocol::RestJson, _) => rest_json::write(&told, &mut headers),
+        (Protocol::RestXml, _) => rest_xml::write(&told, &mut headers),
+    };
+    let body = if request.head_only { Vec::new() } else { body };
+    insert(&mut headers, DATE, &stamp.http_date());
+    quirk::dynamodb::finish(&told, &body, &mut headers);
+    if !request.head_only {
+        headers.insert(CONTENT_LENGTH, HeaderValue::from(body.len()));
+    }
+    SyntheticResponse { status: told.status, headers, body: body.into() }
+}
+
+/// An error with everything that it left open filled in: what the protocols write.
+pub(super) struct Told<'a> {
+    pub(super) service: Option<&'static Service>,
+    pub(super) operation: Option<&'static Operation>,
+    pub(super) shape: Option<&'static ErrorShape>,
+    pub(super) code: &'a str,
+    pub(super) status: StatusCode,
+    pub(super) message: Cow<'a, str>,
+    /// The request id in the service's own form.
+    pub(super) request_id: String,
+    pub(super) stamp: &'a Stamp,
+}
+
+impl<'a> Told<'a> {
+    fn new(request: &AwsRequest, error: &'a AwsError, stamp: &'a Stamp) -> Self {
+        let reading = request.readings.first();
+        let (service, operation) = (reading.map(|r| r.service), reading.and_then(|r| r.operation));
+        let code = &*error.code;
+        let known = service.map_or(Known::Unknown, |service| known_error(service, operation, code));
+        let (shape, usual) = match known {
+            Known::ByOperation(shape) | Known::ByService(shape) => (Some(shape), status(shape.status)),
+            Known::Common(status) => (None, Some(status)),
+            Known::Unknown => (None, None),
+        };
+        let message = error.message.as_deref().map_or_else(|| text(service, code), Cow::Borrowed);
+        let request_id = service.map_or_else(|| stamp.uuid(), |service| quirk::request_id(service, stamp));
+        let status = error.status.or(usual).unwrap_or(StatusCode::BAD_REQUEST);
+        Self { service, operation, shape, code, status, message, request_id, stamp }
+    }
+
+    /// Who is to blame, as query's `<Type>` has it.
+    pub(super) fn side(&self) -> &'static str {
+        let fault = self.shape.is_some_and(|shape| shape.fault);
+        if fault || self.status.is_server_error() { "Receiver" } else { "Sender" }
+    }
+
+    /// The code as the model spells it on the wire, whichever of code and shape name was given.
+    pub(super) fn code_on_the_wire(&self) -> &'a str {
+        self.shape.map_or(self.code, |shape| shape.code)
+    }
+
+    /// The class that SDKs raise: the shape's name, where there is a shape.
+    pub(super) fn shape_name(&self) -> &'a str {
+        self.shape.map_or(self.code, |shape| shape.name)
+    }
+}
+
+impl AwsRequest {
+    /// A request that nobody made: one reading in a protocol, nothing signed. For printing an error, and for tests.
+    pub fn of(reading: Reading, protocol: Protocol) -> Self {
+        Self {
+            readings: smallvec::smallvec![reading],
+            protocol,
+            head_only: reading
+                .operation
+                .and_then(|operation| operation.route)
+                .is_some_and(|(method, _)| method == "HEAD"),
+            region: None,
+            access_key: None,
+            invocation: None,
+            attempt: None,
+            max_attempts: None,
+        }
+    }
+}
+
+/// AWS's own text for a code, or the code as a sentence.
+fn text<'a>(service: Option<&'static Service>, code: &'a str) -> Cow<'a, str> {
+    let practised = service.and_then(|service| idiom::practised(service, code)).map(|known| known.message);
+    let own = || service.and_then(|service| quirk::text(service, code));
+    match practised.or_else(own).or_else(|| common::error(code).map(|known| known.message)) {
+        Some(text) => Cow::Borrowed(text),
+        None => Cow::Owned(common::sentence(code)),
+    }
+}
+
+fn status(code: u16) -> Option<StatusCode> {
+    StatusCode::from_u16(code).ok()
+}
+
+/// Sets a header whose value comes from outside; what cannot be a header value is left out.
+pub(super) fn insert(headers: &mut HeaderMap, name: HeaderName, value: &str) {
+    if let Ok(value) = HeaderValue::from_str(value) {
+        headers.insert(name, value);
+    }
+}
+
+/// The content type and the request id, under the name that all services but S3 use.
+fn insert_usual(headers: &mut HeaderMap, content_type: &'static str, told: &Told<'_>) {
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    insert(headers, HeaderName::from_static("x-amzn-requestid"), &told.request_id);
 }

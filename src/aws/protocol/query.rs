@@ -3,8 +3,10 @@
 use std::borrow::Cow;
 use std::sync::OnceLock;
 
+use http::HeaderMap;
 use smallvec::SmallVec;
 
+use super::{Told, insert_usual, xml};
 use crate::aws::catalog::{self, Service};
 use crate::aws::request::{Evidence, Found, Head, Protocol};
 use crate::aws::uri;
@@ -80,4 +82,28 @@ fn speaks(service: &Service) -> bool {
 fn speakers() -> &'static [&'static Service] {
     static SPEAKERS: OnceLock<Vec<&'static Service>> = OnceLock::new();
     SPEAKERS.get_or_init(|| catalog::services().iter().filter(|service| speaks(service)).collect())
+}
+
+/// `<ErrorResponse xmlns="…"><Error><Type/><Code/><Message/></Error><RequestId/></ErrorResponse>`
+pub(super) fn write(told: &Told<'_>, headers: &mut HeaderMap) -> Vec<u8> {
+    insert_usual(headers, "text/xml", told);
+    let mut body = String::with_capacity(400);
+    error_response(told, &mut body);
+    body.into_bytes()
+}
+
+pub(super) fn error_response(told: &Told<'_>, body: &mut String) {
+    match told.service.and_then(|service| service.xml_namespace) {
+        Some(namespace) => body.extend(["<ErrorResponse xmlns=\"", namespace, "\"><Error>"]),
+        None => body.push_str("<ErrorResponse><Error>"),
+    }
+    xml::element(body, "Type", told.side());
+    xml::element(body, "Code", told.code_on_the_wire());
+    xml::element(body, "Message", &told.message);
+    if told.service.is_some_and(|service| service.name == "sqs") {
+        body.push_str("<Detail/>");
+    }
+    body.push_str("</Error>");
+    xml::element(body, "RequestId", &told.request_id);
+    body.push_str("</ErrorResponse>");
 }

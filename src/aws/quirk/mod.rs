@@ -1,4 +1,58 @@
 //! Where one service departs from its protocol. One file a service; decoding and synthesis ask here by service.
 
 pub(super) mod cloudsearchdomain;
+mod cloudwatch;
+pub(super) mod dynamodb;
+mod lambda;
 pub(super) mod s3;
+pub(super) mod sdb;
+
+use smallvec::SmallVec;
+
+use super::catalog::Service;
+use super::protocol::{Stamp, Told};
+
+/// The namespace of a service's shapes in `__type`: Smithy's, `com.amazonaws.` and the service id.
+pub(super) fn namespace(service: &Service) -> String {
+    match service.name {
+        "dynamodb" | "dynamodbstreams" => dynamodb::NAMESPACE.to_owned(),
+        _ => {
+            let id = service.id.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase());
+            "com.amazonaws.".chars().chain(id).collect()
+        }
+    }
+}
+
+/// A request id in the form that the service gives.
+pub(super) fn request_id(service: &Service, stamp: &Stamp) -> String {
+    match service.name {
+        "dynamodb" | "dynamodbstreams" => dynamodb::request_id(stamp),
+        "s3" => s3::request_id(stamp),
+        _ => stamp.uuid(),
+    }
+}
+
+/// The service's own text for a code.
+pub(super) fn text(service: &Service, code: &str) -> Option<&'static str> {
+    match service.name {
+        "dynamodb" | "dynamodbstreams" => dynamodb::text(code),
+        "s3" => s3::text(code),
+        _ => None,
+    }
+}
+
+/// Members that stand in the body before the message, as the service fills them.
+pub(super) fn members(told: &Told<'_>) -> SmallVec<[(&'static str, &'static str); 2]> {
+    match told.service.map(|service| service.name) {
+        Some("lambda") => lambda::members(told),
+        _ => SmallVec::new(),
+    }
+}
+
+/// The shape that a query-compatible service names beside a code.
+pub(super) fn compatible_shape<'a>(told: &Told<'a>) -> &'a str {
+    match told.service.map(|service| service.name) {
+        Some("cloudwatch") => cloudwatch::shape_name(told),
+        _ => told.shape_name(),
+    }
+}

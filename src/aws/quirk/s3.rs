@@ -1,9 +1,12 @@
-//! S3: hosts that hold a bucket, and queries that name an operation outright.
+//! S3: hosts that hold a bucket, queries that name an operation outright, and errors in a form of their own.
 
+use http::header::{CONTENT_TYPE, SERVER};
+use http::{HeaderMap, HeaderName, HeaderValue};
 use smallvec::{SmallVec, smallvec};
 
 use crate::aws::catalog::{self, Service};
 use crate::aws::endpoint::{Endpoint, is_region};
+use crate::aws::protocol::{Stamp, Told, insert, xml};
 use crate::aws::request::{Evidence, Reading};
 use crate::aws::uri::Target;
 
@@ -59,6 +62,53 @@ pub(in crate::aws) fn settle(request: &Evidence<'_>, readings: &mut SmallVec<[Re
             request.scope.service.as_deref() == Some("s3express") || request.host.starts_with("s3express-control");
         readings.retain(|reading| directory(reading) == express);
     }
+}
+
+/// A bare `<Error>`, without namespace or wrapper, with the host id beside the request id.
+pub(in crate::aws) fn write(told: &Told<'_>, headers: &mut HeaderMap) -> Vec<u8> {
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/xml"));
+    headers.insert(SERVER, HeaderValue::from_static("AmazonS3"));
+    let host_id = insert_ids(told, headers);
+    let mut body = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error>");
+    xml::element(&mut body, "Code", told.code_on_the_wire());
+    xml::element(&mut body, "Message", &told.message);
+    xml::element(&mut body, "RequestId", &told.request_id);
+    xml::element(&mut body, "HostId", &host_id);
+    body.push_str("</Error>");
+    body.into_bytes()
+}
+
+pub(super) fn text(code: &str) -> Option<&'static str> {
+    Some(match code {
+        "AccessDenied" => "Access Denied",
+        "BucketAlreadyOwnedByYou" => {
+            "Your previous request to create the named bucket succeeded and you already own it."
+        }
+        "ExpiredToken" => "The provided token has expired.",
+        "NoSuchBucket" => "The specified bucket does not exist",
+        "NoSuchKey" => "The specified key does not exist.",
+        "NoSuchUpload" => {
+            "The specified upload does not exist. The upload ID may be invalid, or the upload may have been aborted or completed."
+        }
+        "OperationAborted" => {
+            "A conflicting conditional operation is currently in progress against this resource. Please try again."
+        }
+        "PreconditionFailed" => "At least one of the pre-conditions you specified did not hold",
+        _ => return None,
+    })
+}
+
+/// `x-amz-request-id` and `x-amz-id-2`, which S3 Control sends beside the usual id.
+pub(in crate::aws) fn insert_ids(told: &Told<'_>, headers: &mut HeaderMap) -> String {
+    let host_id = told.stamp.text(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/", 75) + "=";
+    insert(headers, HeaderName::from_static("x-amz-request-id"), &request_id(told.stamp));
+    insert(headers, HeaderName::from_static("x-amz-id-2"), &host_id);
+    host_id
+}
+
+/// 16 capitals and digits.
+pub(super) fn request_id(stamp: &Stamp) -> String {
+    stamp.text(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ012345", 16)
 }
 
 struct Kind {

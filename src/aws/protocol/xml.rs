@@ -1,0 +1,29 @@
+//! Text in XML bodies.
+
+use std::borrow::Cow;
+
+use quick_xml::escape::escape;
+
+/// `<name>text</name>`, the text escaped. Characters that XML 1.0 cannot hold are left out: a client's parser would reject the body.
+pub(in crate::aws) fn element(out: &mut String, name: &str, text: &str) {
+    let allowed = |c: char| matches!(c, '\t' | '\n' | '\r' | ' '..='\u{fffd}' | '\u{10000}'..);
+    let text: Cow<'_, str> = match text.chars().all(allowed) {
+        true => Cow::Borrowed(text),
+        false => Cow::Owned(text.chars().filter(|c| allowed(*c)).collect()),
+    };
+    for part in ["<", name, ">", &escape(&*text), "</", name, ">"] {
+        out.push_str(part);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_is_escaped_and_what_xml_cannot_hold_is_dropped() {
+        let mut out = String::new();
+        element(&mut out, "Message", "a < b && \"c\"\u{0}\u{b}\u{ffff} ü");
+        assert_eq!(out, "<Message>a &lt; b &amp;&amp; &quot;c&quot; ü</Message>");
+    }
+}
