@@ -25,6 +25,7 @@ pub mod aws;
 pub mod clock;
 pub mod fault;
 pub mod ledger;
+pub mod net;
 pub mod profile;
 pub mod report;
 pub mod units;

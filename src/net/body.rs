@@ -1,0 +1,221 @@
+//! Bodies on their way through: counted, watched to their end, never collected.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
+
+use super::pool::Lease;
+
+/// A request body: what was read of it in advance, then the rest as it comes.
+#[derive(Debug)]
+pub struct RequestBody {
+    prefix: Option<Bytes>,
+    rest: Option<Incoming>,
+    sent: Arc<AtomicU64>,
+}
+
+/// An answer's body from the far end; gives its connection back when it has ended.
+#[derive(Debug)]
+pub struct UpstreamBody {
+    incoming: Incoming,
+    lease: Option<Lease>,
+}
+
+/// The body of an answer to a client.
+#[derive(Debug)]
+pub enum ResponseBody {
+    /// Our own words.
+    Own(Option<Bytes>),
+    /// The far end's.
+    Upstream(UpstreamBody),
+}
+
+/// Watches a body: told of each piece and, exactly once, of its end.
+pub trait Watch {
+    /// So many bytes of data passed.
+    fn passed(&mut self, bytes: usize);
+    /// The body has ended, whole, or broken off by its sender, or left by its receiver.
+    fn ended(&mut self, end: End<'_>);
+}
+
+/// How a body ended.
+#[derive(Debug)]
+pub enum End<'a> {
+    /// Its sender failed in the middle of it.
+    Broken(&'a hyper::Error),
+    /// Its receiver wanted no more of it.
+    Left,
+    /// Completely.
+    Whole,
+}
+
+/// A body with someone watching it.
+#[derive(Debug)]
+pub struct Watched<W: Watch> {
+    body: ResponseBody,
+    watch: Option<W>,
+}
+
+impl RequestBody {
+    /// `prefix` was read from `rest` already. `sent` counts what goes out.
+    pub fn new(prefix: Option<Bytes>, rest: Option<Incoming>, sent: Arc<AtomicU64>) -> Self {
+        Self { prefix: prefix.filter(|p| !p.is_empty()), rest, sent }
+    }
+
+    /// An empty body whose sending nobody counts: the second try of a request that had none.
+    pub fn none() -> Self {
+        Self { prefix: None, rest: None, sent: Arc::default() }
+    }
+}
+
+impl Body for RequestBody {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        let frame = match (self.prefix.take(), self.rest.as_mut()) {
+            (Some(prefix), _) => Some(Ok(Frame::data(prefix))),
+            (None, Some(rest)) => ready!(Pin::new(rest).poll_frame(cx)),
+            (None, None) => None,
+        };
+        if let Some(data) = frame.as_ref().and_then(|f| f.as_ref().ok()).and_then(Frame::data_ref) {
+            self.sent.fetch_add(data.len() as u64, Ordering::Relaxed);
+        }
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.prefix.is_none() && self.rest.as_ref().is_none_or(Body::is_end_stream)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        let ahead = self.prefix.as_ref().map_or(0, |p| p.len() as u64);
+        let rest = self.rest.as_ref().map_or_else(|| SizeHint::with_exact(0), Body::size_hint);
+        let mut hint = SizeHint::new();
+        hint.set_lower(rest.lower().saturating_add(ahead));
+        if let Some(upper) = rest.upper().and_then(|u| u.checked_add(ahead)) {
+            hint.set_upper(upper);
+        }
+        hint
+    }
+}
+
+impl UpstreamBody {
+    /// The body of an answer that came over `lease`.
+    pub fn new(incoming: Incoming, lease: Lease) -> Self {
+        let mut body = Self { incoming, lease: Some(lease) };
+        if body.incoming.is_end_stream() {
+            body.release();
+        }
+        body
+    }
+
+    fn release(&mut self) {
+        if let Some(lease) = self.lease.take() {
+            lease.done();
+        }
+    }
+}
+
+impl Body for UpstreamBody {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        let frame = ready!(Pin::new(&mut self.incoming).poll_frame(cx));
+        if frame.is_none() || (matches!(frame, Some(Ok(_))) && self.incoming.is_end_stream()) {
+            self.release();
+        }
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.incoming.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.incoming.size_hint()
+    }
+}
+
+impl Body for ResponseBody {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        match &mut *self {
+            Self::Own(bytes) => Poll::Ready(bytes.take().filter(|b| !b.is_empty()).map(|b| Ok(Frame::data(b)))),
+            Self::Upstream(body) => Pin::new(body).poll_frame(cx),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Own(bytes) => bytes.as_ref().is_none_or(Bytes::is_empty),
+            Self::Upstream(body) => body.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Own(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, |b| b.len() as u64)),
+            Self::Upstream(body) => body.size_hint(),
+        }
+    }
+}
+
+impl<W: Watch> Watched<W> {
+    /// `body`, watched to its end.
+    pub fn new(body: ResponseBody, watch: W) -> Self {
+        Self { body, watch: Some(watch) }
+    }
+
+    fn end(&mut self, end: End<'_>) {
+        if let Some(mut watch) = self.watch.take() {
+            watch.ended(end);
+        }
+    }
+}
+
+impl<W: Watch + Unpin> Body for Watched<W> {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
+        match &frame {
+            Some(Ok(frame)) => {
+                if let (Some(data), Some(watch)) = (frame.data_ref(), self.watch.as_mut()) {
+                    watch.passed(data.len());
+                }
+                if self.body.is_end_stream() {
+                    self.end(End::Whole);
+                }
+            }
+            Some(Err(e)) => self.end(End::Broken(e)),
+            None => self.end(End::Whole),
+        }
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+impl<W: Watch> Drop for Watched<W> {
+    fn drop(&mut self) {
+        // hyper drops a body that has nothing (204, HEAD) without polling it.
+        let end = if self.body.is_end_stream() { End::Whole } else { End::Left };
+        self.end(end);
+    }
+}

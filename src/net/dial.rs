@@ -1,0 +1,170 @@
+//! Connecting to a far end, and knowing our own connections when they come back to us.
+
+use std::collections::{HashMap, HashSet};
+use std::io::{self, IoSlice};
+use std::net::{IpAddr, SocketAddr};
+use std::pin::Pin;
+use std::str::FromStr;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+
+use super::target::Target;
+
+/// Opens TCP connections to targets.
+#[derive(Debug, Default)]
+pub struct Dialer {
+    resolve: HashMap<(String, u16), IpAddr>,
+    live: Arc<LiveSockets>,
+}
+
+/// The local ends of our open connections to far ends.
+#[derive(Debug, Default)]
+pub struct LiveSockets(Mutex<HashSet<SocketAddr>>);
+
+/// `HOST:PORT:IP`: this host and port is at this address, whatever DNS says.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Resolve {
+    host: String,
+    port: u16,
+    address: IpAddr,
+}
+
+/// A TCP connection to a far end, known to [`LiveSockets`] while it lives.
+#[derive(Debug)]
+pub struct UpstreamIo {
+    stream: TcpStream,
+    local: SocketAddr,
+    live: Arc<LiveSockets>,
+}
+
+impl Dialer {
+    /// With these addresses fixed in advance.
+    pub fn new(resolve: impl IntoIterator<Item = Resolve>) -> Self {
+        let resolve = resolve.into_iter().map(|r| ((r.host.to_ascii_lowercase(), r.port), r.address)).collect();
+        Self { resolve, live: Arc::default() }
+    }
+
+    /// Connects, trying each address the name has, within [`CONNECT_TIMEOUT`] in all.
+    pub async fn dial(&self, target: &Target) -> io::Result<UpstreamIo> {
+        let connecting = tokio::time::timeout(CONNECT_TIMEOUT, self.connect(target));
+        let stream =
+            connecting.await.map_err(|_| io::Error::new(io::ErrorKind::TimedOut, "no connection within 10 s"))??;
+        stream.set_nodelay(true)?;
+        let local = stream.local_addr()?;
+        self.live.with(|set| set.insert(local));
+        Ok(UpstreamIo { stream, local, live: Arc::clone(&self.live) })
+    }
+
+    /// Whether this accepted peer is a connection of our own: it would loop for ever. Reliable once bytes have come from it, since
+    /// we note our end of a connection before we write to it.
+    pub fn is_ours(&self, peer: SocketAddr) -> bool {
+        self.live.with(|set| set.contains(&peer))
+    }
+
+    async fn connect(&self, target: &Target) -> io::Result<TcpStream> {
+        if let Some(address) = target.address.or_else(|| self.fixed(target)) {
+            return TcpStream::connect((address, target.port)).await;
+        }
+        TcpStream::connect((target.host.as_str(), target.port)).await
+    }
+
+    fn fixed(&self, target: &Target) -> Option<IpAddr> {
+        if self.resolve.is_empty() {
+            return None;
+        }
+        self.resolve.get(&(target.host.as_str().to_ascii_lowercase(), target.port)).copied()
+    }
+}
+
+impl LiveSockets {
+    fn with<R>(&self, act: impl FnOnce(&mut HashSet<SocketAddr>) -> R) -> R {
+        act(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl FromStr for Resolve {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let parse = || {
+            let (host, rest) = text.split_once(':')?;
+            let (port, address) = rest.split_once(':')?;
+            let address = address.trim_start_matches('[').trim_end_matches(']').parse().ok()?;
+            let port = port.parse().ok()?;
+            (!host.is_empty()).then(|| Self { host: host.to_owned(), port, address })
+        };
+        parse().ok_or_else(|| "write HOST:PORT:IP, such as s3.us-east-1.amazonaws.com:443:127.0.0.1".to_owned())
+    }
+}
+
+impl Drop for UpstreamIo {
+    fn drop(&mut self) {
+        self.live.with(|set| set.remove(&self.local));
+    }
+}
+
+impl AsyncRead for UpstreamIo {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(cx, buf)
+    }
+}
+
+impl AsyncWrite for UpstreamIo {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(cx, buf)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write_vectored(cx, bufs)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+
+/// DNS and TCP together; the SDKs' own connect timeouts lie between 1 s and 60 s.
+pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_resolve_override_is_host_port_and_address() {
+        let at = |host: &str, address: IpAddr| Resolve { host: host.into(), port: 443, address };
+        assert_eq!("s3.amazonaws.com:443:127.0.0.1".parse(), Ok(at("s3.amazonaws.com", [127, 0, 0, 1].into())));
+        assert_eq!("a:443:[::1]".parse(), Ok(at("a", IpAddr::from([0u16, 0, 0, 0, 0, 0, 0, 1]))));
+        for wrong in ["a:443", "a:b:127.0.0.1", ":443:127.0.0.1", "a:443:localhost"] {
+            assert!(wrong.parse::<Resolve>().is_err(), "{wrong}");
+        }
+    }
+
+    #[tokio::test]
+    async fn our_own_connections_are_known_while_they_live() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let dialer = Dialer::new(["nowhere.invalid:1:127.0.0.1".parse::<Resolve>().unwrap()]);
+        let io = dialer.dial(&Target::new(super::super::target::Scheme::Http, "127.0.0.1", port)).await.unwrap();
+        let (_far, peer) = listener.accept().await.unwrap();
+        assert!(dialer.is_ours(peer));
+        drop(io);
+        assert!(!dialer.is_ours(peer));
+    }
+}

@@ -1,0 +1,94 @@
+//! TLS in both directions: the one place that names the crypto provider.
+//!
+//! Towards clients a [`ServerConfig`] per minted leaf, towards the upstream one [`ClientConfig`] that always verifies: against the
+//! system's roots and what the user added, never against nothing.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, LazyLock};
+
+use rustls::crypto::{CryptoProvider, aws_lc_rs};
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
+use rustls::{ClientConfig, RootCertStore, ServerConfig};
+
+/// Why TLS could not be set up.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A file of certificates that cannot be read as such.
+    #[error("cannot read certificates from {path}: {source}; give a PEM file with at least one certificate")]
+    Certificates {
+        /// The file.
+        path: PathBuf,
+        /// What the PEM reader said.
+        source: rustls::pki_types::pem::Error,
+    },
+    /// A file without a certificate in it.
+    #[error("{path} holds no certificate; give a PEM file with at least one")]
+    NoCertificate {
+        /// The file.
+        path: PathBuf,
+    },
+    /// rustls refused the configuration.
+    #[error(transparent)]
+    Rustls(#[from] rustls::Error),
+}
+
+/// The crypto provider of everything TLS here.
+pub fn provider() -> &'static Arc<CryptoProvider> {
+    static PROVIDER: LazyLock<Arc<CryptoProvider>> = LazyLock::new(|| Arc::new(aws_lc_rs::default_provider()));
+    &PROVIDER
+}
+
+/// How we answer clients that want this leaf's name.
+pub fn server_config(leaf: CertifiedKey) -> Result<ServerConfig, Error> {
+    let mut config = ServerConfig::builder_with_provider(Arc::clone(provider()))
+        .with_safe_default_protocol_versions()?
+        .with_no_client_auth()
+        .with_cert_resolver(Arc::new(SingleCertAndKey::from(leaf)));
+    config.alpn_protocols = vec![HTTP1.to_vec()];
+    Ok(config)
+}
+
+/// How we speak to upstreams: verified against `roots`.
+pub fn client_config(roots: RootCertStore) -> Result<ClientConfig, Error> {
+    let mut config = ClientConfig::builder_with_provider(Arc::clone(provider()))
+        .with_safe_default_protocol_versions()?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    config.alpn_protocols = vec![HTTP1.to_vec()];
+    Ok(config)
+}
+
+/// The system's root certificates (`SSL_CERT_FILE` and `SSL_CERT_DIR` are honoured) and those of the given files.
+pub fn trusted_roots(extra: &[PathBuf]) -> Result<Vec<CertificateDer<'static>>, Error> {
+    let native = rustls_native_certs::load_native_certs();
+    for error in &native.errors {
+        tracing::warn!("some system root certificates cannot be read: {error}");
+    }
+    let mut roots = native.certs;
+    for path in extra {
+        roots.extend(certificates(path)?);
+    }
+    Ok(roots)
+}
+
+/// A store of `roots`; what rustls cannot use as a trust anchor (there are such in every system bundle) is left out.
+pub fn root_store(roots: Vec<CertificateDer<'static>>) -> RootCertStore {
+    let mut store = RootCertStore::empty();
+    let (_, unusable) = store.add_parsable_certificates(roots);
+    if unusable > 0 {
+        tracing::debug!("{unusable} root certificates are of no use to rustls and were left out");
+    }
+    store
+}
+
+/// All certificates of a PEM file; at least one.
+pub fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, Error> {
+    let unreadable = |source| Error::Certificates { path: path.to_owned(), source };
+    let found: Result<Vec<_>, _> = CertificateDer::pem_file_iter(path).map_err(unreadable)?.collect();
+    let found = found.map_err(unreadable)?;
+    if found.is_empty() { Err(Error::NoCertificate { path: path.to_owned() }) } else { Ok(found) }
+}
+
+const HTTP1: &[u8] = b"http/1.1";

@@ -1,0 +1,159 @@
+//! The way to the far end: a pooled HTTP/1.1 connection, over verified TLS where the target wants it.
+//!
+//! [`Upstream::send`] sends one request and gives back the answer with its body still streaming. What could not be sent at all is an
+//! [`SendError::Unreachable`]; what broke off without an answer is [`SendError::NoAnswer`], since the far end then did something that a
+//! client must see as it was, not as an answer of ours.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use http::{Request, Response};
+use http_body::Body as _;
+use hyper::client::conn::{TrySendError, http1};
+use hyper_util::rt::TokioIo;
+use rustls::pki_types::ServerName;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::OnceCell;
+use tokio_rustls::TlsConnector;
+
+use super::body::{RequestBody, UpstreamBody};
+use super::dial::{Dialer, UpstreamIo};
+use super::pool::{Lease, Pool};
+use super::target::{Scheme, Target};
+use super::tls;
+
+/// Sends requests to far ends.
+pub struct Upstream {
+    dialer: Dialer,
+    pool: Arc<Pool>,
+    extra_roots: Vec<PathBuf>,
+    /// Made on first use: reading the system's roots takes milliseconds that a plain emulator never needs.
+    connector: OnceCell<TlsConnector>,
+}
+
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum SendError {
+    /// The connection ended before an answer had come; the request may have been carried out.
+    #[error("{target} closed the connection without an answer: {source}")]
+    NoAnswer {
+        /// The far end.
+        target: Arc<Target>,
+        /// What hyper saw.
+        source: hyper::Error,
+    },
+    /// Nothing was sent: no address, no connection, or no trust.
+    #[error("cannot reach {target}: {reason}")]
+    Unreachable {
+        /// The far end.
+        target: Arc<Target>,
+        /// DNS, TCP or TLS in words.
+        reason: String,
+    },
+}
+
+impl Upstream {
+    /// Dials with `dialer`, and trusts the system's roots and those in `extra_roots`.
+    pub fn new(dialer: Dialer, extra_roots: Vec<PathBuf>) -> Self {
+        Self { dialer, pool: Arc::default(), extra_roots, connector: OnceCell::new() }
+    }
+
+    /// How connections are opened.
+    pub fn dialer(&self) -> &Dialer {
+        &self.dialer
+    }
+
+    /// Sends `request` (origin form, framing headers as they are) and waits for the head of the answer.
+    ///
+    /// A pooled connection may have been closed by the far end a moment ago. What hyper hands back unsent goes out again on another
+    /// connection; a request that had left already is sent once more only if it is idempotent and has no body (RFC 9110 §9.2.2).
+    pub async fn send(
+        &self,
+        target: &Arc<Target>,
+        request: Request<RequestBody>,
+    ) -> Result<Response<UpstreamBody>, SendError> {
+        let mut request = request;
+        while let Some(lease) = self.pool.take(target).await {
+            let spare = repeatable(&request);
+            match exchange(lease, request).await {
+                Ok(response) => return Ok(response),
+                Err(mut failed) => match failed.take_message().or(spare) {
+                    Some(unsent) => request = unsent,
+                    None => return Err(no_answer(target, failed)),
+                },
+            }
+        }
+        let lease = self.connect(target).await?;
+        exchange(lease, request).await.map_err(|failed| no_answer(target, failed))
+    }
+
+    async fn connect(&self, target: &Arc<Target>) -> Result<Lease, SendError> {
+        let unreachable = |reason: String| SendError::Unreachable { target: Arc::clone(target), reason };
+        let io = self.dialer.dial(target).await.map_err(|e| unreachable(e.to_string()))?;
+        let sender = match target.scheme {
+            Scheme::Http => handshake(io).await,
+            Scheme::Https => handshake(self.secure(target, io).await.map_err(unreachable)?).await,
+        };
+        Ok(self.pool.adopt(target, sender.map_err(|e| unreachable(e.to_string()))?))
+    }
+
+    async fn secure(
+        &self,
+        target: &Target,
+        io: UpstreamIo,
+    ) -> Result<tokio_rustls::client::TlsStream<UpstreamIo>, String> {
+        let connector = self.connector.get_or_try_init(|| self.make_connector()).await.map_err(|e| e.to_string())?;
+        let name = ServerName::try_from(target.host.to_string()).map_err(|e| e.to_string())?;
+        let handshaking = tokio::time::timeout(super::dial::CONNECT_TIMEOUT, connector.connect(name, io));
+        handshaking.await.map_err(|_| "no TLS handshake within 10 s".to_owned())?.map_err(|e| format!("TLS: {e}"))
+    }
+
+    async fn make_connector(&self) -> Result<TlsConnector, tls::Error> {
+        let extra = self.extra_roots.clone();
+        let load = move || tls::trusted_roots(&extra).and_then(|roots| tls::client_config(tls::root_store(roots)));
+        let config =
+            tokio::task::spawn_blocking(load).await.unwrap_or_else(|e| std::panic::resume_unwind(e.into_panic()))?;
+        Ok(TlsConnector::from(Arc::new(config)))
+    }
+}
+
+async fn exchange(
+    mut lease: Lease,
+    request: Request<RequestBody>,
+) -> Result<Response<UpstreamBody>, Box<TrySendError<Request<RequestBody>>>> {
+    let response = lease.sender().try_send_request(request).await.map_err(Box::new)?;
+    Ok(response.map(|incoming| UpstreamBody::new(incoming, lease)))
+}
+
+fn no_answer(target: &Arc<Target>, failed: Box<TrySendError<Request<RequestBody>>>) -> SendError {
+    SendError::NoAnswer { target: Arc::clone(target), source: failed.into_error() }
+}
+
+/// The same request again, if sending it twice does no harm.
+fn repeatable(request: &Request<RequestBody>) -> Option<Request<RequestBody>> {
+    if !request.method().is_idempotent() || !request.body().is_end_stream() {
+        return None;
+    }
+    let mut copy = Request::new(RequestBody::none());
+    *copy.method_mut() = request.method().clone();
+    *copy.uri_mut() = request.uri().clone();
+    *copy.version_mut() = request.version();
+    *copy.headers_mut() = request.headers().clone();
+    *copy.extensions_mut() = request.extensions().clone(); // hyper keeps the headers' case there
+    Some(copy)
+}
+
+async fn handshake<T>(io: T) -> hyper::Result<http1::SendRequest<RequestBody>>
+where
+    T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let mut builder = http1::Builder::new();
+    builder.preserve_header_case(true).max_headers(super::MOST_HEADERS);
+    let (sender, connection) = builder.handshake(TokioIo::new(io)).await?;
+    tokio::spawn(async move {
+        if let Err(e) = connection.await {
+            tracing::debug!("an upstream connection ended: {e}");
+        }
+    });
+    Ok(sender)
+}
