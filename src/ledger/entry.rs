@@ -1,0 +1,304 @@
+//! One exchange as it is remembered: a line of `--ledger`, a row's share of the report.
+
+use std::fmt;
+use std::sync::Arc;
+
+use compact_str::CompactString;
+use jiff::Timestamp;
+use serde::{Serialize, Serializer};
+use smallvec::SmallVec;
+
+use crate::aws::request::AccessKeyId;
+
+/// One request and its answer, closed. Durations are microseconds; serialised, it is one ledger line (`docs/report.md`).
+///
+/// Nothing secret can stand in it: no query, no header or body value but the access key id and the SDK's own retry counters.
+#[derive(Clone, Debug, Serialize)]
+pub struct Entry {
+    #[serde(rename = "v")]
+    version: LineVersion,
+    /// Order of arrival, from 1.
+    pub seq: u64,
+    /// When its head had been read.
+    #[serde(serialize_with = "as_rfc3339")]
+    pub started: Timestamp,
+    /// How the client reached us.
+    pub mode: Mode,
+    /// The host the client named, without port; empty if it named none.
+    #[serde(skip_serializing_if = "CompactString::is_empty")]
+    pub host: CompactString,
+    /// The request method.
+    pub method: CompactString,
+    /// The catalog's name of the service, where the request says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub service: Option<&'static str>,
+    /// The operation, where the request says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub operation: Option<&'static str>,
+    /// What else the request may mean, as `service.Operation`; nearly always empty.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub candidates: Vec<CompactString>,
+    /// The region signed for, or named by the host.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub region: Option<CompactString>,
+    /// Who signed: the key's id, never the secret.
+    #[serde(serialize_with = "as_key_id", skip_serializing_if = "Option::is_none")]
+    pub access_key: Option<AccessKeyId>,
+    /// `amz-sdk-invocation-id`: one SDK call, the same for all its attempts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub invocation: Option<CompactString>,
+    /// `attempt=` of `amz-sdk-request`, from 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub attempt: Option<u32>,
+    /// `max=` of `amz-sdk-request`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_attempts: Option<u32>,
+    /// Why it is not read as AWS's; it passed untouched.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub foreign: Option<CompactString>,
+    /// The status the client was sent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub status: Option<u16>,
+    /// Who is to blame; absent where the upstream answered, whatever it said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub side: Option<Side>,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// The rules that struck, in the profile's order.
+    #[serde(serialize_with = "as_names", skip_serializing_if = "SmallVec::is_empty")]
+    pub rules: SmallVec<[Arc<str>; 2]>,
+    /// How long it was held back on purpose.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub delay_us: u64,
+    /// From its arrival to the head of the answer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub first_byte_us: Option<u64>,
+    /// From its arrival to the end of the answer's body, or to where it broke.
+    pub total_us: u64,
+    /// Bytes of the request's body that went upstream.
+    pub request_bytes: u64,
+    /// Bytes of the answer's body that went to the client.
+    pub response_bytes: u64,
+}
+
+/// How the client reached us.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Mode {
+    /// A request line with a whole URL: a forward proxy's plain HTTP.
+    Absolute,
+    /// Inside a CONNECT.
+    Connect,
+    /// A request made to Squall itself, as under AWS_ENDPOINT_URL.
+    Endpoint,
+    /// TLS without a CONNECT before it.
+    Tls,
+}
+
+/// How an exchange ended. Each has one culprit; what AWS answered is never mistaken for what Squall answered.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// The upstream answered, with success or with an error of its own, and the client has it whole.
+    Answered,
+    /// The client went away before it had its answer.
+    ClientGone,
+    /// Squall answered as AWS would: a rule struck.
+    Injected,
+    /// Squall answered in its own name: the upstream is unreachable, or the request leads nowhere.
+    ProxyFailed,
+    /// The upstream broke off before or within its answer.
+    UpstreamFailed,
+}
+
+/// Who is to blame.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Side {
+    /// The client.
+    Client,
+    /// A rule of the profile.
+    Injected,
+    /// Squall itself, or its way to the upstream.
+    Proxy,
+    /// The far end.
+    Upstream,
+}
+
+/// The version of the line's grammar, always 1.
+#[derive(Clone, Copy, Debug)]
+struct LineVersion;
+
+impl Entry {
+    /// An exchange of which only its arrival is known. Until more is, the client counts as gone.
+    pub fn open(seq: u64, started: Timestamp, mode: Mode) -> Self {
+        Self {
+            version: LineVersion,
+            seq,
+            started,
+            mode,
+            host: CompactString::default(),
+            method: CompactString::default(),
+            service: None,
+            operation: None,
+            candidates: Vec::new(),
+            region: None,
+            access_key: None,
+            invocation: None,
+            attempt: None,
+            max_attempts: None,
+            foreign: None,
+            status: None,
+            side: Some(Side::Client),
+            outcome: Outcome::ClientGone,
+            rules: SmallVec::new(),
+            delay_us: 0,
+            first_byte_us: None,
+            total_us: 0,
+            request_bytes: 0,
+            response_bytes: 0,
+        }
+    }
+
+    /// Whether the upstream answered and said no error.
+    pub fn succeeded(&self) -> bool {
+        self.outcome == Outcome::Answered && self.status.is_some_and(|status| status < 400)
+    }
+}
+
+impl Outcome {
+    /// As it stands in a ledger line.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Answered => "answered",
+            Self::ClientGone => "client_gone",
+            Self::Injected => "injected",
+            Self::ProxyFailed => "proxy_failed",
+            Self::UpstreamFailed => "upstream_failed",
+        }
+    }
+}
+
+/// One line for people: `#7 dynamodb PutItem us-east-1 · 400 injected by throttle · attempt 2/5 · 1.204 ms`.
+impl fmt::Display for Entry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "#{}", self.seq)?;
+        match self.service {
+            Some(service) => write!(f, " {service} {}", self.operation.unwrap_or("?"))?,
+            None => write!(f, " {} {}", self.method, self.host)?,
+        }
+        if let Some(region) = &self.region {
+            write!(f, " {region}")?;
+        }
+        f.write_str(" · ")?;
+        if let Some(status) = self.status {
+            write!(f, "{status} ")?;
+        }
+        f.write_str(&self.outcome.as_str().replace('_', " "))?;
+        for (i, rule) in self.rules.iter().enumerate() {
+            write!(f, "{}{rule}", if i == 0 { " by " } else { ", " })?;
+        }
+        if let Some(attempt) = self.attempt {
+            write!(f, " · attempt {attempt}")?;
+            self.max_attempts.map_or(Ok(()), |max| write!(f, "/{max}"))?;
+        }
+        write!(f, " · {}.{:03} ms", self.total_us / 1000, self.total_us % 1000)?;
+        self.foreign.as_ref().map_or(Ok(()), |reason| write!(f, " · foreign: {reason}"))
+    }
+}
+
+impl Serialize for LineVersion {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_u32(1)
+    }
+}
+
+fn as_rfc3339<S: Serializer>(time: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(&format_args!("{time:.6}"))
+}
+
+fn as_key_id<S: Serializer>(key: &Option<AccessKeyId>, serializer: S) -> Result<S::Ok, S::Error> {
+    key.as_ref().map(|key| key.0.as_str()).serialize(serializer)
+}
+
+fn as_names<S: Serializer>(names: &SmallVec<[Arc<str>; 2]>, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(names.iter().map(|name| &**name))
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn throttled() -> Entry {
+        let mut entry = Entry::open(7, "2026-03-01T10:00:00.25Z".parse().unwrap(), Mode::Connect);
+        entry.host = "dynamodb.us-east-1.amazonaws.com".into();
+        entry.method = "POST".into();
+        (entry.service, entry.operation) = (Some("dynamodb"), Some("PutItem"));
+        entry.region = Some("us-east-1".into());
+        entry.access_key = Some(AccessKeyId("AKIAIOSFODNN7EXAMPLE".into()));
+        entry.invocation = Some("a-b-c".into());
+        (entry.attempt, entry.max_attempts) = (Some(2), Some(5));
+        (entry.outcome, entry.side, entry.status) = (Outcome::Injected, Some(Side::Injected), Some(400));
+        entry.rules.push("throttle-writes".into());
+        (entry.delay_us, entry.first_byte_us, entry.total_us) = (1000, Some(1100), 1204);
+        entry.response_bytes = 119;
+        entry
+    }
+
+    #[test]
+    fn a_line_has_every_known_field_in_a_fixed_order() {
+        let line = serde_json::to_string(&throttled()).unwrap();
+        assert_eq!(
+            line,
+            concat!(
+                r#"{"v":1,"seq":7,"started":"2026-03-01T10:00:00.250000Z","mode":"connect","host":"dynamodb.us-east-1.amazonaws.com","#,
+                r#""method":"POST","service":"dynamodb","operation":"PutItem","region":"us-east-1","access_key":"AKIAIOSFODNN7EXAMPLE","#,
+                r#""invocation":"a-b-c","attempt":2,"max_attempts":5,"status":400,"side":"injected","outcome":"injected","#,
+                r#""rules":["throttle-writes"],"delay_us":1000,"first_byte_us":1100,"total_us":1204,"request_bytes":0,"response_bytes":119}"#,
+            )
+        );
+    }
+
+    #[test]
+    fn what_is_absent_is_left_out() {
+        let line = serde_json::to_value(Entry::open(1, Timestamp::UNIX_EPOCH, Mode::Tls)).unwrap();
+        let mut keys: Vec<_> = line.as_object().unwrap().keys().map(String::as_str).collect();
+        keys.sort_unstable();
+        assert_eq!(
+            keys,
+            ["method", "mode", "outcome", "request_bytes", "response_bytes", "seq", "side", "started", "total_us", "v"]
+        );
+        assert_eq!(line["outcome"], "client_gone");
+    }
+
+    #[test]
+    fn outcomes_are_spelt_alike_in_lines_and_to_people() {
+        use Outcome::*;
+        for outcome in [Answered, ClientGone, Injected, ProxyFailed, UpstreamFailed] {
+            assert_eq!(serde_json::to_value(outcome).unwrap(), outcome.as_str());
+        }
+    }
+
+    #[test]
+    fn an_upstream_error_is_no_success() {
+        let mut entry = Entry::open(1, Timestamp::UNIX_EPOCH, Mode::Connect);
+        assert!(!entry.succeeded());
+        (entry.outcome, entry.status) = (Outcome::Answered, Some(204));
+        assert!(entry.succeeded());
+        entry.status = Some(503);
+        assert!(!entry.succeeded());
+    }
+
+    #[test]
+    fn people_get_one_line() {
+        assert_eq!(
+            throttled().to_string(),
+            "#7 dynamodb PutItem us-east-1 · 400 injected by throttle-writes · attempt 2/5 · 1.204 ms"
+        );
+    }
+}
