@@ -1,8 +1,27 @@
 //! What each kind of trouble is: one file per kind, pure, carrying its own docs and example.
+//!
+//! A kind is a [`FaultKind`]: the word that names it in a profile, what it does, an example, and how its settings are read. Out of
+//! that reading comes a [`Fault`], which answers a request with an [`Effect`] as data; only the proxy's injector acts on effects, so
+//! a fault is tested without a socket. [`read`] reads all that may stand under `fault:`.
+//!
+//! To add a kind, write its file and add one word to [`KINDS`]; its YAML key, its error messages and its line in `docs/profiles.md`
+//! follow from that. Whether and when a fault strikes is not decided here but in [`crate::profile`].
 
-use std::time::Duration;
+mod draw;
+mod error;
+mod latency;
+pub mod written;
 
-use crate::aws::protocol::AwsError;
+use std::{fmt, time::Duration};
+
+pub use draw::Draw;
+use written::{Complaint, Content, Node};
+
+use crate::aws::{
+    catalog::{Operation, Service},
+    protocol::AwsError,
+    request::AwsRequest,
+};
 
 /// What must be done, as data. Only `proxy::inject` acts on it.
 #[derive(Clone, Debug, PartialEq)]
@@ -11,4 +30,140 @@ pub enum Effect {
     Answer(AwsError),
     /// Wait so long before the request goes on (and before an injected answer).
     Delay(Duration),
+}
+
+/// Trouble of one kind with its settings, ready to strike. Its `Display` says it in words for people: `latency of 300ms`.
+pub trait Fault: fmt::Debug + fmt::Display + Send + Sync {
+    /// What must be done to this request; all chance in it comes from `draw`.
+    fn effect(&self, request: &AwsRequest, draw: &mut Draw) -> Effect;
+
+    /// Whether it decides who answers. Of the terminal faults that strike a request, the first in file order wins.
+    fn is_terminal(&self) -> bool {
+        false
+    }
+
+    /// Why this operation of real AWS would not show the fault, if so; told as a warning when a profile is loaded.
+    fn doubt(&self, _service: &'static Service, _operation: &'static Operation) -> Option<Complaint> {
+        None
+    }
+}
+
+/// A kind of fault: its word, its documentation, and how it is read.
+#[derive(Debug)]
+pub struct FaultKind {
+    /// The word that names it under `fault:`.
+    pub name: &'static str,
+    /// What it does, in one line.
+    pub about: &'static str,
+    /// A profile's `fault:` line (or lines) that shows it.
+    pub example: &'static str,
+    /// Reads its settings; the first node is the word itself, the second what stands after its colon.
+    pub read: Read,
+}
+
+/// A reader of settings.
+pub type Read = fn(&Node, Option<&Node>) -> Result<Box<dyn Fault>, Complaint>;
+
+/// All kinds, in the order they are told.
+pub const KINDS: &[&FaultKind] = &[&error::ERROR, &latency::LATENCY];
+
+/// Reads what stands under `fault:`: a bare word, a map with one key per fault, or a list of both; at most one of them terminal.
+pub fn read(node: &Node) -> Result<Vec<Box<dyn Fault>>, Complaint> {
+    let mut faults: Vec<Box<dyn Fault>> = Vec::new();
+    for node in node.any_of().map_err(|_| Complaint::new(node.at, "an empty list is no fault"))? {
+        read_one(node, &mut faults)?;
+    }
+    Ok(faults)
+}
+
+fn read_one(node: &Node, faults: &mut Vec<Box<dyn Fault>>) -> Result<(), Complaint> {
+    match &node.content {
+        Content::Word(_) => add(node, None, faults),
+        Content::Map(entries) if !entries.is_empty() => {
+            let names: Vec<&str> = KINDS.iter().map(|kind| kind.name).collect();
+            for (key, _) in entries {
+                kind(key)?;
+            }
+            node.fields("`fault`", &names)?;
+            entries.iter().try_for_each(|(key, value)| add(key, Some(value), faults))
+        }
+        other => Err(Complaint::new(node.at, format!("expected a fault, found {other}")).nearest("", names())),
+    }
+}
+
+fn add(name: &Node, settings: Option<&Node>, faults: &mut Vec<Box<dyn Fault>>) -> Result<(), Complaint> {
+    let settings = settings.filter(|node| node.content != Content::Empty);
+    let fault = (kind(name)?.read)(name, settings)?;
+    if fault.is_terminal() && faults.iter().any(|earlier| earlier.is_terminal()) {
+        return Err(Complaint::new(name.at, "a second fault that answers the request: only one answer can be given")
+            .help("give each its own rule"));
+    }
+    faults.push(fault);
+    Ok(())
+}
+
+fn kind(name: &Node) -> Result<&'static FaultKind, Complaint> {
+    let word = name.word("the name of a fault")?;
+    let known = KINDS.iter().find(|kind| kind.name == word).copied();
+    known.ok_or_else(|| Complaint::new(name.at, format!("unknown fault `{word}`")).nearest(word, names()))
+}
+
+fn names() -> impl Iterator<Item = &'static str> {
+    KINDS.iter().map(|kind| kind.name)
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+    use crate::aws::{
+        catalog,
+        request::{Protocol, Reading},
+    };
+
+    /// A request for one operation, in its service's own protocol.
+    pub(crate) fn request(service: &str, operation: &str) -> AwsRequest {
+        let service = catalog::service(service).unwrap();
+        AwsRequest {
+            readings: [Reading { service, operation: Some(service.operation(operation).unwrap()) }]
+                .into_iter()
+                .collect(),
+            protocol: service.protocols.first().copied().unwrap_or(Protocol::Json11),
+            head_only: false,
+            region: Some("us-east-1".into()),
+            access_key: None,
+            invocation: None,
+            attempt: None,
+            max_attempts: None,
+        }
+    }
+
+    /// Reads a `fault:` written as a YAML value.
+    pub(crate) fn parse(yaml: &str) -> Result<Vec<Box<dyn Fault>>, Complaint> {
+        read(&crate::profile::tree(yaml))
+    }
+
+    #[test]
+    fn every_kind_is_documented_and_its_example_reads() {
+        let mut names = HashSet::new();
+        for kind in KINDS {
+            assert!(names.insert(kind.name), "{} is registered twice", kind.name);
+            assert!(kind.about.ends_with('.') && kind.about.len() > 20, "{}: {}", kind.name, kind.about);
+            let example = kind.example.strip_prefix("fault:").unwrap_or_else(|| panic!("{}", kind.example));
+            assert!(example.contains(kind.name));
+            assert!(!parse(example).unwrap().is_empty());
+        }
+    }
+
+    #[test]
+    fn what_is_no_fault_at_all_is_refused() {
+        for (yaml, message) in [
+            ("[]", "an empty list is no fault"),
+            ("{}", "expected a fault, found a map"),
+            ("[[throttle]]", "expected a fault, found a list"),
+        ] {
+            assert_eq!(parse(yaml).unwrap_err().message, message);
+        }
+    }
 }

@@ -1,0 +1,237 @@
+//! `error`: one of AWS's errors, by its code.
+
+use std::fmt;
+
+use compact_str::CompactString;
+use http::StatusCode;
+
+use super::{
+    Draw, Effect, Fault, FaultKind,
+    written::{At, Complaint, Node, nearest},
+};
+use crate::aws::{
+    catalog::{Operation, Service},
+    protocol::AwsError,
+    request::AwsRequest,
+};
+
+/// Answers with the error of this code, written in the operation's own protocol. Status and message, where not given, are those AWS
+/// models or uses.
+pub(super) const ERROR: FaultKind = FaultKind {
+    name: "error",
+    about: "Answers with the error of a given code; status and message as given, or AWS's own.",
+    example: "fault: {error: {code: ConditionalCheckFailedException, status: 400, message: The conditional request failed}}",
+    read,
+};
+
+#[derive(Debug)]
+struct Error {
+    error: AwsError,
+    code_at: At,
+}
+
+impl Fault for Error {
+    fn effect(&self, _: &AwsRequest, _: &mut Draw) -> Effect {
+        Effect::Answer(self.error.clone())
+    }
+
+    fn is_terminal(&self) -> bool {
+        true
+    }
+
+    fn doubt(&self, service: &'static Service, operation: &'static Operation) -> Option<Complaint> {
+        let code = self.error.code.as_str();
+        let mut modeled = service.errors_of(operation).peekable();
+        if modeled.peek().is_none() || UNMODELED.contains(&service.name) || is_common(code) {
+            return None;
+        }
+        let codes: Vec<&str> = modeled.flat_map(|error| [error.code, error.name]).collect();
+        if codes.contains(&code) {
+            return None;
+        }
+        let complaint = Complaint::new(
+            self.code_at,
+            format!("AWS does not model the error `{code}` for {} {}", service.name, operation.name),
+        );
+        Some(match nearest(code, codes) {
+            Some(right) => complaint.help(format!("did you mean `{right}`?")),
+            None => complaint.help("SDKs raise their general client error for it, not a typed one"),
+        })
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "error {}", self.error.code)?;
+        self.error.status.map_or(Ok(()), |status| write!(f, " ({})", status.as_u16()))
+    }
+}
+
+fn read(name: &Node, settings: Option<&Node>) -> Result<Box<dyn Fault>, Complaint> {
+    let settings = settings
+        .ok_or_else(|| Complaint::new(name.at, "`error` needs a code").help("write `error: {code: SlowDown}`"))?;
+    let fields = settings.fields("`error`", &["code", "status", "message"])?;
+    let code = fields.required("code")?;
+    let message = fields.optional("message")?.map(|node| node.word("a text")).transpose()?;
+    let error = AwsError {
+        code: read_code(code)?,
+        status: fields.optional("status")?.map(read_status).transpose()?,
+        message: message.map(CompactString::from),
+    };
+    Ok(Box::new(Error { error, code_at: code.at }))
+}
+
+/// Codes travel in header fields and XML: only what AWS's own codes are made of is allowed.
+fn read_code(node: &Node) -> Result<CompactString, Complaint> {
+    let code = node.word("an error code")?;
+    let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-' | ':' | '#' | '/');
+    match !code.is_empty() && code.chars().all(allowed) {
+        true => Ok(code.into()),
+        false => {
+            Err(Complaint::new(node.at, format!("`{code}` is not an error code: letters, digits and `._-:#/` only")))
+        }
+    }
+}
+
+fn read_status(node: &Node) -> Result<StatusCode, Complaint> {
+    let word = node.word("a status")?;
+    let status = word.parse().ok().filter(|status| (300..600).contains(status));
+    status.and_then(|status| StatusCode::from_u16(status).ok()).ok_or_else(|| {
+        Complaint::new(node.at, format!("`{word}` is not the status of an error; it must lie between 300 and 599"))
+    })
+}
+
+fn is_common(code: &str) -> bool {
+    COMMON.binary_search(&code).is_ok()
+}
+
+/// Services whose errors AWS documents in prose ("Error responses" of S3, "Error codes" of EC2) and hardly models.
+const UNMODELED: &[&str] = &["ec2", "s3", "s3control"];
+
+/// Codes any operation may answer with and no model lists, sorted: AWS's "Common Errors" pages, the throttling codes that SDKs retry,
+/// and the general failures of the query and REST services.
+const COMMON: &[&str] = &[
+    "AccessDenied",
+    "AccessDeniedException",
+    "AuthFailure",
+    "BandwidthLimitExceeded",
+    "EC2ThrottledException",
+    "ExpiredToken",
+    "ExpiredTokenException",
+    "IncompleteSignature",
+    "InternalError",
+    "InternalFailure",
+    "InternalServerError",
+    "InvalidClientTokenId",
+    "InvalidSignatureException",
+    "LimitExceededException",
+    "MalformedHttpRequestException",
+    "NotAuthorized",
+    "OptInRequired",
+    "PriorRequestNotComplete",
+    "ProvisionedThroughputExceededException",
+    "RequestAbortedException",
+    "RequestEntityTooLargeException",
+    "RequestExpired",
+    "RequestLimitExceeded",
+    "RequestThrottled",
+    "RequestThrottledException",
+    "RequestTimeout",
+    "RequestTimeoutException",
+    "ServiceUnavailable",
+    "ServiceUnavailableException",
+    "SignatureDoesNotMatch",
+    "SlowDown",
+    "ThrottledException",
+    "Throttling",
+    "ThrottlingException",
+    "TooManyRequestsException",
+    "TransactionInProgressException",
+    "UnknownOperationException",
+    "UnrecognizedClientException",
+    "ValidationError",
+    "ValidationException",
+];
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{parse, request};
+    use super::*;
+    use crate::aws::catalog;
+
+    fn answer(yaml: &str) -> AwsError {
+        let faults = parse(yaml).unwrap();
+        let Effect::Answer(error) = faults[0].effect(&request("dynamodb", "PutItem"), &mut Draw::new([0; 32])) else {
+            panic!()
+        };
+        error
+    }
+
+    fn doubt(yaml: &str, service: &str, operation: &str) -> Option<Complaint> {
+        let service = catalog::service(service).unwrap();
+        parse(yaml).unwrap()[0].doubt(service, service.operation(operation).unwrap())
+    }
+
+    #[test]
+    fn what_is_not_given_is_left_to_aws() {
+        let error = AwsError { code: "SlowDown".into(), status: None, message: None };
+        assert_eq!(answer("{error: {code: SlowDown}}"), error);
+    }
+
+    #[test]
+    fn code_status_and_message_are_answered_as_given() {
+        let error = AwsError {
+            code: "X.Y".into(),
+            status: Some(StatusCode::IM_A_TEAPOT),
+            message: Some("short & stout".into()),
+        };
+        assert_eq!(answer("{error: {code: X.Y, status: 418, message: short & stout}}"), error);
+    }
+
+    #[test]
+    fn codes_that_the_operation_models_or_any_may_answer_raise_no_doubt() {
+        for code in [
+            "ConditionalCheckFailedException",
+            "ResourceNotFoundException",
+            "ThrottlingException",
+            "AccessDeniedException",
+        ] {
+            assert_eq!(doubt(&format!("{{error: {{code: {code}}}}}"), "dynamodb", "PutItem"), None, "{code}");
+        }
+        assert_eq!(doubt("{error: {code: NoSuchLifecycleConfiguration}}", "s3", "PutObject"), None);
+    }
+
+    #[test]
+    fn codes_of_another_operation_or_misspelt_raise_doubt() {
+        let complaint = doubt("{error: {code: ConditionalCheckFailedExeption}}", "dynamodb", "PutItem").unwrap();
+        assert_eq!(
+            complaint.message,
+            "AWS does not model the error `ConditionalCheckFailedExeption` for dynamodb PutItem"
+        );
+        assert_eq!(complaint.help.as_deref(), Some("did you mean `ConditionalCheckFailedException`?"));
+        assert!(doubt("{error: {code: BackupNotFoundException}}", "dynamodb", "PutItem").is_some());
+    }
+
+    #[test]
+    fn wrong_settings_are_told_plainly() {
+        for (yaml, message) in [
+            ("error", "`error` needs a code"),
+            ("{error: {status: 500}}", "`error` lacks the key `code`"),
+            ("{error: SlowDown}", "`error` must be a map, found `SlowDown`"),
+            ("{error: {code: a b}}", "`a b` is not an error code: letters, digits and `._-:#/` only"),
+            ("{error: {code: X, status: 200}}", "`200` is not the status of an error; it must lie between 300 and 599"),
+            (
+                "{error: {code: X, status: five}}",
+                "`five` is not the status of an error; it must lie between 300 and 599",
+            ),
+            ("{error: {code: X, members: {}}}", "unknown key `members` in `error`"),
+        ] {
+            assert_eq!(parse(yaml).unwrap_err().message, message, "{yaml}");
+        }
+    }
+
+    #[test]
+    fn the_common_codes_are_sorted_for_the_search() {
+        assert!(COMMON.is_sorted());
+    }
+}
