@@ -23,6 +23,7 @@
 
 pub mod aws;
 pub mod clock;
+pub mod command;
 pub mod fault;
 pub mod ledger;
 pub mod net;

@@ -39,20 +39,21 @@ impl Fault for Error {
         true
     }
 
-    fn doubt(&self, service: &'static Service, operation: &'static Operation) -> Option<Complaint> {
+    fn doubt(&self, operations: &[(&'static Service, &'static Operation)]) -> Option<Complaint> {
         let code = self.error.code.as_str();
-        let mut modeled = service.errors_of(operation).peekable();
-        if modeled.peek().is_none() || UNMODELED.contains(&service.name) || is_common(code) {
+        if operations.is_empty()
+            || is_common(code)
+            || operations.iter().any(|(service, o)| may_answer(service, o, code))
+        {
             return None;
         }
-        let codes: Vec<&str> = modeled.flat_map(|error| [error.code, error.name]).collect();
-        if codes.contains(&code) {
-            return None;
-        }
-        let complaint = Complaint::new(
-            self.code_at,
-            format!("AWS does not model the error `{code}` for {} {}", service.name, operation.name),
-        );
+        let whose = match operations {
+            [(service, operation)] => format!("{} {}", service.name, operation.name),
+            _ => "any operation that this rule matches".to_owned(),
+        };
+        let complaint = Complaint::new(self.code_at, format!("AWS does not model the error `{code}` for {whose}"));
+        let codes =
+            operations.iter().flat_map(|(service, o)| service.errors_of(o)).flat_map(|error| [error.code, error.name]);
         Some(match nearest(code, codes) {
             Some(right) => complaint.help(format!("did you mean `{right}`?")),
             None => complaint.help("SDKs raise their general client error for it, not a typed one"),
@@ -99,6 +100,14 @@ fn read_status(node: &Node) -> Result<StatusCode, Complaint> {
     status.and_then(|status| StatusCode::from_u16(status).ok()).ok_or_else(|| {
         Complaint::new(node.at, format!("`{word}` is not the status of an error; it must lie between 300 and 599"))
     })
+}
+
+/// Whether the model lets an operation answer so; where it models no error at all, nothing is known and anything may be.
+fn may_answer(service: &'static Service, operation: &'static Operation, code: &str) -> bool {
+    let mut modeled = service.errors_of(operation).peekable();
+    UNMODELED.contains(&service.name)
+        || modeled.peek().is_none()
+        || modeled.any(|error| [error.code, error.name].contains(&code))
 }
 
 fn is_common(code: &str) -> bool {
@@ -169,7 +178,7 @@ mod tests {
 
     fn doubt(yaml: &str, service: &str, operation: &str) -> Option<Complaint> {
         let service = catalog::service(service).unwrap();
-        parse(yaml).unwrap()[0].doubt(service, service.operation(operation).unwrap())
+        parse(yaml).unwrap()[0].doubt(&[(service, service.operation(operation).unwrap())])
     }
 
     #[test]

@@ -9,6 +9,7 @@
 
 mod draw;
 mod error;
+mod idiom;
 mod latency;
 pub mod written;
 
@@ -42,8 +43,8 @@ pub trait Fault: fmt::Debug + fmt::Display + Send + Sync {
         false
     }
 
-    /// Why this operation of real AWS would not show the fault, if so; told as a warning when a profile is loaded.
-    fn doubt(&self, _service: &'static Service, _operation: &'static Operation) -> Option<Complaint> {
+    /// Why real AWS would not show the fault on any of these operations, if so; told as a warning when a profile is loaded.
+    fn doubt(&self, _operations: &[(&'static Service, &'static Operation)]) -> Option<Complaint> {
         None
     }
 }
@@ -65,7 +66,8 @@ pub struct FaultKind {
 pub type Read = fn(&Node, Option<&Node>) -> Result<Box<dyn Fault>, Complaint>;
 
 /// All kinds, in the order they are told.
-pub const KINDS: &[&FaultKind] = &[&error::ERROR, &latency::LATENCY];
+pub const KINDS: &[&FaultKind] =
+    &[&idiom::THROTTLE, &idiom::INTERNAL, &idiom::UNAVAILABLE, &error::ERROR, &latency::LATENCY];
 
 /// Reads what stands under `fault:`: a bare word, a map with one key per fault, or a list of both; at most one of them terminal.
 pub fn read(node: &Node) -> Result<Vec<Box<dyn Fault>>, Complaint> {
@@ -122,6 +124,11 @@ pub(crate) mod tests {
         request::{Protocol, Reading},
     };
 
+    /// A YAML value as a tree.
+    pub(crate) fn tree(yaml: &str) -> Node {
+        written::yaml::parse(yaml).unwrap()
+    }
+
     /// A request for one operation, in its service's own protocol.
     pub(crate) fn request(service: &str, operation: &str) -> AwsRequest {
         let service = catalog::service(service).unwrap();
@@ -141,7 +148,7 @@ pub(crate) mod tests {
 
     /// Reads a `fault:` written as a YAML value.
     pub(crate) fn parse(yaml: &str) -> Result<Vec<Box<dyn Fault>>, Complaint> {
-        read(&crate::profile::tree(yaml))
+        read(&tree(yaml))
     }
 
     #[test]
@@ -154,6 +161,34 @@ pub(crate) mod tests {
             assert!(example.contains(kind.name));
             assert!(!parse(example).unwrap().is_empty());
         }
+    }
+
+    #[test]
+    fn faults_are_a_word_a_map_or_a_list() {
+        let words = |yaml: &str| parse(yaml).unwrap().iter().map(ToString::to_string).collect::<Vec<_>>();
+        assert_eq!(words("throttle"), ["throttle"]);
+        assert_eq!(words("{throttle: }"), ["throttle"]);
+        assert_eq!(words("{latency: 300ms, throttle: }"), ["latency of 300ms", "throttle"]);
+        assert_eq!(words("[throttle, latency: 300ms]"), ["throttle", "latency of 300ms"]);
+        assert_eq!(words("[latency: 1s, latency: 2s]"), ["latency of 1s", "latency of 2s"]);
+    }
+
+    #[test]
+    fn two_answers_to_one_request_are_refused_however_they_are_written() {
+        for yaml in ["[throttle, internal]", "{throttle: , error: {code: X}}", "[error: {code: A}, error: {code: B}]"] {
+            let message = parse(yaml).unwrap_err().message;
+            assert_eq!(message, "a second fault that answers the request: only one answer can be given", "{yaml}");
+        }
+    }
+
+    #[test]
+    fn unknown_faults_are_answered_with_the_nearest() {
+        let complaint = parse("throtle").unwrap_err();
+        assert_eq!(complaint.message, "unknown fault `throtle`");
+        assert_eq!(complaint.help.as_deref(), Some("did you mean `throttle`?"));
+        let complaint = parse("{hang: {for: 3s}}").unwrap_err();
+        assert_eq!(complaint.message, "unknown fault `hang`");
+        assert_eq!(complaint.help.as_deref(), Some("known here: throttle, internal, unavailable, error, latency"));
     }
 
     #[test]

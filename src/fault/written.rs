@@ -1,11 +1,13 @@
 //! What a person wrote, as a tree that knows its places, and what there is to say against it.
 //!
-//! A profile's text becomes a [`Node`] (see `profile::yaml`); whoever reads a part of it (a fault kind, a matcher) either takes a
+//! A profile's text becomes a [`Node`] ([`yaml::parse`]); whoever reads a part of it (a fault kind, a matcher) either takes a
 //! typed value out or answers with a [`Complaint`] that points at the very key or value. The text itself is not needed for that: an
 //! [`At`] is the node's number in reading order, and the loader finds line and column for it.
 //!
 //! Not a general YAML tree: numbers and booleans are kept as the text of their value, since every value of the language is a word
 //! that parses itself ([`crate::units`]).
+
+pub mod yaml;
 
 use std::{fmt, str::FromStr};
 
@@ -135,7 +137,9 @@ impl<'a> Fields<'a> {
             return Ok(None);
         };
         match value.content {
-            Content::Empty => Err(Complaint::new(key.at, format!("`{name}` has no value"))),
+            Content::Empty => {
+                Err(Complaint::new(key.at, format!("`{name}` has no value")).help("give it one, or leave the key out"))
+            }
             _ => Ok(Some(value)),
         }
     }

@@ -1,11 +1,31 @@
 //! Which fault, when: the profile language, and the plan compiled from it.
+//!
+//! [`load::read`] finds profiles by name or path, [`load::load`] compiles them into a [`Plan`] or tells what is wrong with them, and
+//! [`Plan::decide`] says for each request what should happen to it, counting in [`RuleStates`]. Chance comes from [`dice`], out of a
+//! seed. The language is told in `docs/profiles.md`.
+//!
+//! ```
+//! use squall::profile::{RuleStates, load};
+//! let loaded = load::load(&load::read(&["dynamodb-throttle".to_owned()])?, Some(42))?;
+//! let states = RuleStates::new(&loaded.plan);
+//! assert_eq!(states.tallies(&loaded.plan)[0].why_never().as_deref(), Some("no request was dynamodb"));
+//! # Ok::<(), squall::profile::LoadError>(())
+//! ```
+//!
+//! It does not act on what it decides, and what happened is not its affair: see `proxy::inject` and `ledger`.
 
 pub mod dice;
-#[cfg(test)]
-mod yaml;
+pub mod load;
+mod matcher;
+pub mod plan;
+mod problem;
+mod schedule;
+mod schema;
+mod state;
 
-/// A YAML value as a tree, for tests of what reads trees.
-#[cfg(test)]
-pub(crate) fn tree(text: &str) -> crate::fault::written::Node {
-    yaml::parse(text).unwrap()
-}
+pub use load::{Loaded, Source};
+pub use matcher::Matcher;
+pub use plan::{Plan, Rule, RuleName, Verdict};
+pub use problem::{LoadError, Problem};
+pub use schedule::{Calls, Per, Schedule};
+pub use state::{RuleStates, RuleTally};

@@ -4,25 +4,30 @@
 //! reading the text once more and stopping there: the parser tells its position only when something goes wrong, and only errors need
 //! it. Aliases stand where their anchor does.
 //!
-//! Not here: what the keys mean ([`super::schema`]), and how an error looks ([`super::problem`]).
+//! Not here: what the keys mean, and how an error looks; both are the profile's affair.
 
 use std::{cell::Cell, fmt, ops::Range};
 
 use serde::de::{DeserializeSeed, Deserializer, EnumAccess, Error as _, MapAccess, SeqAccess, Visitor};
 
-use crate::fault::written::{At, Content, Node};
+use super::{At, Content, Node};
 
-/// Why the text is not YAML, in the parser's words, and where (a byte range of the text).
+/// Why the text is not a tree, in one sentence, and where (a byte range of the text).
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub(super) struct SyntaxError {
-    pub(super) message: String,
-    pub(super) span: Option<Range<usize>>,
+pub struct SyntaxError {
+    /// What is wrong.
+    pub message: String,
+    /// Where, if the parser knows.
+    pub span: Option<Range<usize>>,
 }
 
 /// Reads a document.
-pub(super) fn parse(text: &str) -> Result<Node, SyntaxError> {
+pub fn parse(text: &str) -> Result<Node, SyntaxError> {
     read(text, None).map_err(|error| SyntaxError {
-        message: sentence(&error.to_string()),
+        message: match error.to_string() {
+            message if message.contains(TAGGED) => TAGGED.to_owned(),
+            message => format!("this is not YAML: {}", sentence(&message)),
+        },
         span: error.location().map(|location| {
             let start = offset(text, &location);
             start..end_of_word(text, start)
@@ -31,7 +36,7 @@ pub(super) fn parse(text: &str) -> Result<Node, SyntaxError> {
 }
 
 /// The bytes of the node at this place: a word whole, a map or list by its first character.
-pub(super) fn locate(text: &str, at: At) -> Option<Range<usize>> {
+pub fn locate(text: &str, at: At) -> Option<Range<usize>> {
     let error = read(text, Some(at.0)).err()?;
     let start = offset(text, &error.location()?);
     Some(start..end_of_word(text, start))
@@ -138,7 +143,7 @@ impl<'de> Visitor<'de> for &Reading {
     }
 
     fn visit_enum<A: EnumAccess<'de>>(self, _: A) -> Result<Node, A::Error> {
-        Err(A::Error::custom("YAML tags (`!word`) have no meaning in a profile"))
+        Err(A::Error::custom(TAGGED))
     }
 }
 
@@ -164,6 +169,7 @@ fn end_of_word(text: &str, start: usize) -> usize {
     let length = match line.chars().next() {
         Some(quote @ ('"' | '\'')) => line[1..].find(quote).map_or(line.len(), |end| end + 2),
         Some('{' | '[' | '-' | '&' | '*' | '|' | '>') => 1,
+        Some('!') => line.find(' ').unwrap_or(line.len()),
         _ => {
             let ends = [", ", ",", "}", "]", ": ", " #"].iter().filter_map(|end| line.find(end)).min();
             line[..ends.unwrap_or(line.len())].trim_end_matches([' ', ':']).len()
@@ -171,6 +177,8 @@ fn end_of_word(text: &str, start: usize) -> usize {
     };
     start + length.max(1).min(rest.len())
 }
+
+const TAGGED: &str = "tags (`!word`) have no meaning in a profile";
 
 #[cfg(test)]
 mod tests {
@@ -241,8 +249,8 @@ mod tests {
     #[test]
     fn what_is_not_yaml_is_told_with_its_place() {
         let error = parse("rules: [a, b\nname: x\n").unwrap_err();
-        assert_eq!(error.message, "did not find expected ',' or ']'");
+        assert_eq!(error.message, "this is not YAML: did not find expected ',' or ']'");
         assert!(error.span.is_some());
-        assert_eq!(parse("a: !secret x").unwrap_err().message, "YAML tags (`!word`) have no meaning in a profile");
+        assert_eq!(parse("a: !secret x").unwrap_err().message, TAGGED);
     }
 }

@@ -1,0 +1,180 @@
+//! From names and texts to a plan.
+//!
+//! [`read`] finds the texts: ready-made profiles, which are compiled in, and files. [`load`] parses them, puts several together in the
+//! order given, and compiles the [`Plan`]; or it tells everything that is wrong. Reading files is the only I/O of the whole module.
+
+use std::{collections::HashMap, path::Path};
+
+use super::{
+    RuleName,
+    dice::draw_seed,
+    plan::Plan,
+    problem::{LoadError, Problem},
+    schema::{Profile, Rule},
+};
+use crate::fault::written::{At, Complaint, nearest, yaml};
+
+/// A profile's text and what it is called in messages: a ready-made profile's name or a file's path.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Source {
+    /// What messages call it.
+    pub name: String,
+    /// YAML.
+    pub text: String,
+}
+
+/// Profiles that can run.
+#[derive(Debug)]
+pub struct Loaded {
+    /// What runs.
+    pub plan: Plan,
+    /// What is doubtful all the same, in file order.
+    pub warnings: Vec<Problem>,
+    /// Whether the seed was drawn, neither given nor written; it should then be told, so that the run can be repeated.
+    pub seed_was_drawn: bool,
+}
+
+/// Finds profiles by name. A ready-made profile's name means that profile; anything else is a file (`./calm` is always a file).
+pub fn read(names: &[String]) -> Result<Vec<Source>, LoadError> {
+    let mut sources = Vec::new();
+    let mut problems = Vec::new();
+    for name in names {
+        match read_one(name) {
+            Ok(source) => sources.push(source),
+            Err(problem) => problems.push(*problem),
+        }
+    }
+    if problems.is_empty() { Ok(sources) } else { Err(LoadError::new(problems)) }
+}
+
+/// Compiles profiles. Without any, the plan does nothing. `seed` overrides what they say; without one anywhere, it is drawn.
+pub fn load(sources: &[Source], seed: Option<u64>) -> Result<Loaded, LoadError> {
+    let mut problems = Vec::new();
+    let profiles: Vec<(&Source, Profile)> =
+        sources.iter().filter_map(|source| Some((source, parse(source, &mut problems)?))).collect();
+    check_names(&profiles, &mut problems);
+    let written = check_seeds(&profiles, seed, &mut problems);
+    for (source, profile) in &profiles {
+        problems.extend(profile.rules.iter().flat_map(doubts).map(|complaint| Problem::warning(source, complaint)));
+    }
+    if problems.iter().any(|problem| !problem.is_warning()) {
+        return Err(LoadError::new(problems));
+    }
+    let name = profiles.iter().map(|(source, profile)| name_of(source, profile)).collect::<Vec<_>>().join("+");
+    let rules = profiles.into_iter().flat_map(|(_, profile)| profile.rules).collect();
+    let given = seed.or(written);
+    let name = if name.is_empty() { "none".to_owned() } else { name };
+    let plan = Plan::new(name, given.unwrap_or_else(draw_seed), rules);
+    Ok(Loaded { plan, warnings: problems, seed_was_drawn: given.is_none() })
+}
+
+/// Names and texts of the profiles that are compiled in, sorted by name.
+pub fn ready_made() -> impl Iterator<Item = (&'static str, &'static str)> {
+    READY_MADE.iter().copied()
+}
+
+fn read_one(name: &str) -> Result<Source, Box<Problem>> {
+    if let Some((_, text)) = READY_MADE.iter().find(|(known, _)| *known == name) {
+        return Ok(Source { name: name.to_owned(), text: (*text).to_owned() });
+    }
+    match std::fs::read_to_string(name) {
+        Ok(text) => Ok(Source { name: name.to_owned(), text: text.trim_start_matches('\u{feff}').to_owned() }),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound && is_bare(name) => {
+            let known = || READY_MADE.iter().map(|(known, _)| *known);
+            let help = match nearest(name, known()) {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => format!("ready-made: {}", known().collect::<Vec<_>>().join(", ")),
+            };
+            Err(Box::new(Problem::nowhere(
+                format!("there is no profile `{name}`, ready-made or as a file"),
+                Some(help),
+            )))
+        }
+        Err(error) => {
+            Err(Box::new(Problem::nowhere(format!("cannot read the profile {name}: {}", reason(&error)), None)))
+        }
+    }
+}
+
+/// Whether a name could be meant for a ready-made profile: no directory and no extension.
+fn is_bare(name: &str) -> bool {
+    !name.contains(['/', '\\']) && Path::new(name).extension().is_none()
+}
+
+fn reason(error: &std::io::Error) -> String {
+    match error.kind() {
+        std::io::ErrorKind::NotFound => "there is no such file".to_owned(),
+        std::io::ErrorKind::InvalidData => "it is not UTF-8 text".to_owned(),
+        _ => error.to_string(),
+    }
+}
+
+fn parse(source: &Source, problems: &mut Vec<Problem>) -> Option<Profile> {
+    let document = yaml::parse(&source.text).map_err(|error| problems.push(Problem::syntax(source, error))).ok()?;
+    let mut complaints = Vec::new();
+    let profile = Profile::read(&document, &mut complaints);
+    complaints.sort_by_key(|complaint| complaint.at);
+    let untold = complaints.len().saturating_sub(TOLD);
+    problems.extend(complaints.into_iter().take(TOLD).map(|complaint| Problem::error(source, complaint)));
+    if untold > 0 {
+        problems.push(Problem::nowhere(format!("{} has {untold} more mistakes", source.name), None));
+    }
+    profile
+}
+
+/// Rule names tell rules apart, in all profiles together.
+fn check_names(profiles: &[(&Source, Profile)], problems: &mut Vec<Problem>) {
+    let mut seen: HashMap<&RuleName, (&Source, At)> = HashMap::new();
+    for (source, profile) in profiles {
+        for rule in &profile.rules {
+            let Some((first, at)) = seen.insert(&rule.name, (source, rule.name_at)) else { continue };
+            let first = Problem::error(first, Complaint::new(at, ""));
+            let where_first = first.position().map(|(file, line, _)| format!("the other is in {file}, line {line}"));
+            let complaint = Complaint::new(rule.name_at, format!("a second rule is called `{}`", rule.name));
+            let complaint = Complaint { help: where_first, ..complaint };
+            problems.push(Problem::error(source, complaint));
+        }
+    }
+}
+
+/// The one seed that the profiles give. Two different ones are an error, unless another is given that overrides both.
+fn check_seeds(profiles: &[(&Source, Profile)], given: Option<u64>, problems: &mut Vec<Problem>) -> Option<u64> {
+    let mut first = None;
+    for (source, profile) in profiles {
+        let Some((at, seed)) = profile.seed else { continue };
+        let earlier = *first.get_or_insert(seed);
+        if earlier != seed && given.is_none() {
+            let complaint =
+                Complaint::new(at, format!("a run has one seed: {earlier} by an earlier profile, {seed} by this"));
+            problems.push(Problem::error(source, complaint.help("choose one with `--seed`")));
+        }
+    }
+    first
+}
+
+fn doubts(rule: &Rule) -> Vec<Complaint> {
+    let operations = rule.matcher.operations();
+    rule.faults.iter().filter_map(|fault| fault.doubt(&operations)).collect()
+}
+
+fn name_of(source: &Source, profile: &Profile) -> String {
+    let stem = || {
+        Path::new(&source.name).file_stem().map_or_else(|| source.name.clone(), |s| s.to_string_lossy().into_owned())
+    };
+    profile.name.clone().unwrap_or_else(stem)
+}
+
+/// So many mistakes of one file are told; finding the place of each reads the file once more.
+const TOLD: usize = 25;
+
+const READY_MADE: &[(&str, &str)] = &[
+    ("aws-brownout", include_str!("../../profiles/aws-brownout.yaml")),
+    ("calm", include_str!("../../profiles/calm.yaml")),
+    ("dynamodb-throttle", include_str!("../../profiles/dynamodb-throttle.yaml")),
+    ("first-attempt-fails", include_str!("../../profiles/first-attempt-fails.yaml")),
+    ("s3-slowdown", include_str!("../../profiles/s3-slowdown.yaml")),
+    ("slow-300ms", include_str!("../../profiles/slow-300ms.yaml")),
+];
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,138 @@
+use super::*;
+
+fn source(name: &str, text: &str) -> Source {
+    Source { name: name.to_owned(), text: text.to_owned() }
+}
+
+fn messages(sources: &[Source], seed: Option<u64>) -> Vec<String> {
+    load(sources, seed).unwrap_err().problems().iter().map(Problem::in_one_line).collect()
+}
+
+const ONE: &str = "name: one\nseed: 1\nrules:\n  - name: a\n    fault: throttle\n";
+const TWO: &str = "seed: 2\nrules:\n  - name: b\n    fault: internal\n";
+
+#[test]
+fn profiles_are_put_together_in_the_order_given() {
+    let plan = load(&[source("one.yaml", ONE), source("dir/two.yaml", TWO)], Some(7)).unwrap().plan;
+    assert_eq!(plan.name(), "one+two");
+    assert_eq!(plan.rules().iter().map(|rule| rule.name().as_str()).collect::<Vec<_>>(), ["a", "b"]);
+}
+
+#[test]
+fn rules_of_one_name_in_two_profiles_are_an_error() {
+    let again = ONE.replace("throttle", "internal");
+    let error = load(&[source("one.yaml", ONE), source("again.yaml", &again)], None).unwrap_err();
+    assert_eq!(error.to_string(), "again.yaml:4:11: a second rule is called `a`");
+    assert_eq!(error.problems()[0].advice(), Some("the other is in one.yaml, line 4"));
+}
+
+#[test]
+fn the_seed_is_given_or_written_or_drawn_and_there_is_one() {
+    let loaded = load(&[source("one.yaml", ONE)], None).unwrap();
+    assert_eq!((loaded.plan.seed(), loaded.seed_was_drawn), (1, false));
+    let loaded = load(&[source("one.yaml", ONE), source("two.yaml", TWO)], Some(7)).unwrap();
+    assert_eq!((loaded.plan.seed(), loaded.seed_was_drawn), (7, false));
+    let unseeded = ONE.replace("seed: 1\n", "");
+    assert!(load(&[source("one.yaml", &unseeded)], None).unwrap().seed_was_drawn);
+    assert_eq!(
+        messages(&[source("one.yaml", ONE), source("two.yaml", TWO)], None),
+        ["two.yaml:1:7: a run has one seed: 1 by an earlier profile, 2 by this"]
+    );
+}
+
+#[test]
+fn all_mistakes_of_a_file_are_told_at_once_in_its_order() {
+    let text = "seed: x\nrules:\n  - name: a\n    match: {service: s33}\n    when: {limit: 0}\n    fault: thrott\n  - fault: internal\n";
+    assert_eq!(
+        messages(&[source("bad.yaml", text)], None),
+        [
+            "bad.yaml:1:7: `x` is not a seed; it is a whole number from 0 to 18446744073709551615",
+            "bad.yaml:4:22: unknown service `s33`",
+            "bad.yaml:5:19: `0` is not a count of at least 1",
+            "bad.yaml:6:12: unknown fault `thrott`",
+            "bad.yaml:7:5: the rule lacks the key `name`",
+        ]
+    );
+}
+
+#[test]
+fn a_code_that_aws_does_not_model_is_a_warning_and_the_profile_runs() {
+    let text = "rules:\n  - name: a\n    match: {service: dynamodb, operation: PutItem}\n    fault: {error: {code: NoSuchKey}}\n";
+    let loaded = load(&[source("odd.yaml", text)], None).unwrap();
+    let warnings: Vec<String> = loaded.warnings.iter().map(Problem::in_one_line).collect();
+    assert_eq!(warnings, ["odd.yaml:4:27: AWS does not model the error `NoSuchKey` for dynamodb PutItem"]);
+    assert!(loaded.warnings[0].is_warning());
+    let any = text.replace("operation: PutItem", "operation: '*Item'");
+    let loaded = load(&[source("odd.yaml", &any)], None).unwrap();
+    assert!(loaded.warnings[0].message().ends_with("for any operation that this rule matches"));
+}
+
+#[test]
+fn without_profiles_the_plan_does_nothing() {
+    let plan = load(&[], None).unwrap().plan;
+    assert_eq!((plan.name(), plan.rules().len()), ("none", 0));
+}
+
+#[test]
+fn an_unknown_name_is_answered_with_the_nearest_ready_made_profile() {
+    let error = read(&["dynamo-throttle".to_owned()]).unwrap_err();
+    assert_eq!(error.to_string(), "there is no profile `dynamo-throttle`, ready-made or as a file");
+    assert_eq!(error.problems()[0].advice(), Some("did you mean `dynamodb-throttle`?"));
+    let error = read(&["no/such.yaml".to_owned()]).unwrap_err();
+    assert_eq!(error.to_string(), "cannot read the profile no/such.yaml: there is no such file");
+}
+
+#[test]
+fn every_ready_made_profile_is_compiled_in_and_does_what_its_name_says() {
+    let slow = "slow-300ms: anything: latency of 300ms (always)";
+    let expected: &[(&str, &[&str])] = &[
+        (
+            "aws-brownout",
+            &[
+                "brownout-slow: anything: latency of 50ms to 400ms (always)",
+                "brownout-internal: anything: internal (3%)",
+                "brownout-unavailable: anything: unavailable (2%)",
+            ],
+        ),
+        ("calm", &[]),
+        ("dynamodb-throttle", &["dynamodb-throttle: dynamodb: throttle (30%, per invocation)"]),
+        ("first-attempt-fails", &["first-attempt-fails: anything: unavailable (calls first 1, per invocation)"]),
+        (
+            "s3-slowdown",
+            &[
+                "s3-slowdown: s3 GetObject, PutObject, DeleteObject, CopyObject, UploadPart or CompleteMultipartUpload: \
+               throttle (20%, per invocation)",
+            ],
+        ),
+        ("slow-300ms", &[slow]),
+    ];
+    let mut files: Vec<String> = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/profiles"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path().file_stem().unwrap().to_string_lossy().into_owned())
+        .collect();
+    files.sort();
+    assert_eq!(files, ready_made().map(|(name, _)| name).collect::<Vec<_>>());
+    assert_eq!(files, expected.iter().map(|(name, _)| *name).collect::<Vec<_>>());
+    for (name, rules) in expected {
+        let sources = read(&[(*name).to_owned()]).unwrap();
+        assert!(sources[0].text.starts_with("# "), "{name} does not explain itself");
+        let loaded = load(&sources, None).unwrap();
+        assert_eq!(loaded.plan.name(), *name);
+        assert!(loaded.warnings.is_empty(), "{name}");
+        assert_eq!(loaded.plan.rules().iter().map(ToString::to_string).collect::<Vec<_>>(), *rules);
+    }
+}
+
+#[test]
+fn all_ready_made_profiles_go_together() {
+    let all: Vec<String> = ready_made().map(|(name, _)| name.to_owned()).collect();
+    assert_eq!(load(&read(&all).unwrap(), None).unwrap().plan.rules().len(), 7);
+}
+
+#[test]
+fn of_very_many_mistakes_some_are_told_and_the_rest_counted() {
+    let text = format!("rules:\n{}", "  - fault: throttle\n".repeat(1_000));
+    let told = messages(&[source("many.yaml", &text)], None);
+    assert_eq!(told.len(), 26);
+    assert_eq!(told[25], "many.yaml has 975 more mistakes");
+}

@@ -1,0 +1,258 @@
+use super::*;
+use crate::{
+    fault::tests::request,
+    profile::{RuleTally, Source, load::load},
+};
+
+fn plan(rules: &str) -> (Plan, RuleStates) {
+    seeded(rules, 42)
+}
+
+fn seeded(rules: &str, seed: u64) -> (Plan, RuleStates) {
+    let source = Source { name: "test.yaml".to_owned(), text: format!("rules: [{rules}]") };
+    let plan = load(&[source], Some(seed)).unwrap().plan;
+    let states = RuleStates::new(&plan);
+    (plan, states)
+}
+
+fn put() -> AwsRequest {
+    request("dynamodb", "PutItem")
+}
+
+fn attempt(invocation: &str, attempt: u32) -> AwsRequest {
+    AwsRequest { invocation: Some(invocation.into()), attempt: Some(attempt), ..put() }
+}
+
+/// The code answered, or none.
+fn code(verdict: &Verdict) -> Option<&str> {
+    verdict.answer.as_ref().map(|(_, error)| error.code.as_str())
+}
+
+fn names(verdict: &Verdict) -> Vec<&str> {
+    verdict.rules.iter().map(RuleName::as_str).collect()
+}
+
+fn tally(plan: &Plan, states: &RuleStates, rule: &str) -> RuleTally {
+    states.tallies(plan).into_iter().find(|tally| tally.rule.as_str() == rule).unwrap()
+}
+
+#[test]
+fn a_request_that_no_rule_fits_passes_and_is_not_counted() {
+    let (plan, states) = plan("{name: a, match: {service: s3}, fault: throttle}");
+    assert_eq!(plan.decide(&states, &put()), Verdict::default());
+    assert_eq!(tally(&plan, &states, "a").matched, 0);
+}
+
+#[test]
+fn the_first_terminal_rule_answers_and_later_ones_count_without_firing() {
+    let (plan, states) =
+        plan("{name: a, fault: {error: {code: A}}}, {name: b, fault: {error: {code: B}}, when: {calls: first 1}}");
+    let verdict = plan.decide(&states, &put());
+    assert_eq!((code(&verdict), names(&verdict)), (Some("A"), vec!["a"]));
+    plan.decide(&states, &put());
+    let b = tally(&plan, &states, "b");
+    assert_eq!((b.matched, b.fired, b.answered_before, b.outside_calls), (2, 0, 1, 1));
+}
+
+#[test]
+fn rules_that_do_not_answer_apply_before_and_after_the_one_that_does() {
+    let (plan, states) = plan(
+        "{name: slow, fault: {latency: 100ms}}, {name: fail, fault: {error: {code: A}}}, {name: slower, fault: {latency: 200ms}}",
+    );
+    let verdict = plan.decide(&states, &put());
+    assert_eq!((code(&verdict), names(&verdict)), (Some("A"), vec!["slow", "fail", "slower"]));
+    assert_eq!(verdict.delay, Duration::from_millis(300));
+}
+
+#[test]
+fn one_rule_may_delay_and_answer() {
+    let (plan, states) = plan("{name: both, fault: {latency: 1s, error: {code: A}}}");
+    let verdict = plan.decide(&states, &put());
+    assert_eq!((code(&verdict), verdict.delay, names(&verdict)), (Some("A"), Duration::from_secs(1), vec!["both"]));
+}
+
+#[test]
+fn a_rule_that_loses_its_dice_does_not_stop_the_search() {
+    let (plan, states) =
+        plan("{name: never, when: {probability: 0%}, fault: {error: {code: A}}}, {name: b, fault: {error: {code: B}}}");
+    assert_eq!(code(&plan.decide(&states, &put())), Some("B"));
+    assert_eq!(tally(&plan, &states, "never").lost_dice, 1);
+}
+
+#[test]
+fn calls_count_the_requests_that_fit_whoever_wins() {
+    let (plan, states) = plan(
+        "{name: first, match: {operation: PutItem}, when: {calls: first 1}, fault: {error: {code: A}}},
+         {name: second, match: {service: dynamodb}, when: {calls: 2..2}, fault: {error: {code: B}}}",
+    );
+    let get = request("dynamodb", "GetItem");
+    let codes: Vec<Verdict> = [put(), get, put()].iter().map(|request| plan.decide(&states, request)).collect();
+    assert_eq!(codes.iter().map(code).collect::<Vec<_>>(), [Some("A"), Some("B"), None]);
+}
+
+#[test]
+fn a_limit_counts_what_was_injected_over_the_whole_rule() {
+    let (plan, states) = plan("{name: a, when: {limit: 2, per: invocation}, fault: {error: {code: A}}}");
+    let struck = (0..5).filter(|n| plan.decide(&states, &attempt(&format!("call-{n}"), 1)).answer.is_some()).count();
+    let a = tally(&plan, &states, "a");
+    assert_eq!((struck, a.fired, a.over_limit, a.matched), (2, 2, 3, 5));
+}
+
+#[test]
+fn a_rule_that_is_beaten_to_the_answer_spends_none_of_its_limit() {
+    let (plan, states) = plan(
+        "{name: a, when: {calls: first 3}, fault: {error: {code: A}}}, {name: b, when: {limit: 1}, fault: {error: {code: B}}}",
+    );
+    let codes: Vec<Verdict> = (0..5).map(|_| plan.decide(&states, &put())).collect();
+    assert_eq!(codes.iter().map(code).collect::<Vec<_>>(), [Some("A"), Some("A"), Some("A"), Some("B"), None]);
+}
+
+#[test]
+fn per_invocation_counts_the_attempts_of_each_call() {
+    let (plan, states) = plan("{name: a, when: {calls: first 2, per: invocation}, fault: {error: {code: A}}}");
+    let struck = |invocation, number| plan.decide(&states, &attempt(invocation, number)).answer.is_some();
+    assert_eq!(
+        [struck("x", 1), struck("y", 1), struck("x", 2), struck("x", 3), struck("y", 2)],
+        [true, true, true, false, true]
+    );
+}
+
+#[test]
+fn per_invocation_without_an_invocation_id_does_not_fire_and_says_so() {
+    let (plan, states) = plan("{name: a, when: {per: invocation}, fault: {error: {code: A}}}");
+    assert_eq!(plan.decide(&states, &put()), Verdict::default());
+    let a = tally(&plan, &states, "a");
+    assert_eq!((a.matched, a.fired, a.without_invocation), (1, 0, 1));
+}
+
+#[test]
+fn attempts_without_a_number_are_numbered_as_they_are_seen() {
+    let (plan, states) = plan("{name: a, when: {probability: 50%, per: invocation}, fault: {error: {code: A}}}");
+    let (_, other_states) = (&plan, RuleStates::new(&plan));
+    for number in 1..=20 {
+        let numbered = plan.decide(&states, &attempt("x", number));
+        let plain = AwsRequest { attempt: None, ..attempt("x", number) };
+        assert_eq!(numbered.answer, plan.decide(&other_states, &plain).answer, "attempt {number}");
+    }
+}
+
+#[test]
+fn the_same_invocations_in_any_order_meet_the_same_verdicts() {
+    let rules = "{name: a, when: {probability: 30%, per: invocation}, fault: [{error: {code: A}}, {latency: {min: 1ms, max: 9ms}}]}";
+    let requests: Vec<AwsRequest> =
+        (0..200).flat_map(|call| (1..=3).map(move |number| attempt(&format!("call-{call}"), number))).collect();
+    let (plan, states) = plan(rules);
+    let forwards: Vec<Verdict> = requests.iter().map(|request| plan.decide(&states, request)).collect();
+    let fresh = RuleStates::new(&plan);
+    let mut backwards: Vec<Verdict> = requests.iter().rev().map(|request| plan.decide(&fresh, request)).collect();
+    backwards.reverse();
+    assert_eq!(forwards, backwards);
+    let struck = forwards.iter().filter(|verdict| verdict.answer.is_some()).count();
+    assert!((120..240).contains(&struck), "{struck} of 600 at 30%");
+}
+
+#[test]
+fn adding_removing_or_moving_a_rule_does_not_shift_the_dice_of_another() {
+    let dice =
+        "{name: dice, match: {service: dynamodb}, when: {probability: 30%}, fault: {latency: {min: 1ms, max: 9s}}}";
+    let other = "{name: other, when: {probability: 50%}, fault: {error: {code: X}}}";
+    let delays = |rules: &str| -> Vec<Duration> {
+        let (plan, states) = plan(rules);
+        (0..300).map(|_| plan.decide(&states, &put()).delay).collect()
+    };
+    let alone = delays(dice);
+    assert!(alone.iter().any(|delay| !delay.is_zero()) && alone.iter().any(Duration::is_zero));
+    assert_eq!(alone, delays(&format!("{other}, {dice}")));
+    assert_eq!(alone, delays(&format!("{dice}, {other}")));
+}
+
+#[test]
+fn another_seed_gives_other_verdicts_and_the_same_seed_the_same() {
+    let verdicts = |seed| -> Vec<bool> {
+        let (plan, states) = seeded("{name: a, when: {probability: 50%}, fault: {error: {code: A}}}", seed);
+        (0..64).map(|_| plan.decide(&states, &put()).answer.is_some()).collect()
+    };
+    assert_eq!(verdicts(1), verdicts(1));
+    assert_ne!(verdicts(1), verdicts(2));
+}
+
+#[test]
+fn thirty_percent_of_the_requests_are_struck() {
+    let (plan, states) = plan("{name: a, when: {probability: 30%}, fault: throttle}");
+    let struck = (0..10_000).filter(|_| plan.decide(&states, &put()).answer.is_some()).count();
+    // Five standard deviations of a binomial with n = 10,000 and p = 0.3 are 229.
+    assert!((2_771..=3_229).contains(&struck), "{struck}");
+}
+
+#[test]
+fn every_request_that_fits_is_accounted_for() {
+    let (plan, states) = plan(
+        "{name: a, when: {probability: 50%, calls: every 2nd}, fault: throttle},
+         {name: b, when: {probability: 50%, limit: 10}, fault: internal},
+         {name: c, when: {per: invocation, calls: first 1}, fault: {latency: 1ms}}",
+    );
+    for n in 0..200 {
+        let request = if n % 3 == 0 { put() } else { attempt(&format!("call-{}", n / 2), 1) };
+        plan.decide(&states, &request);
+    }
+    for t in states.tallies(&plan) {
+        assert_eq!(t.matched, 200);
+        let passed_over = t.answered_before + t.lost_dice + t.outside_calls + t.over_limit + t.without_invocation;
+        assert_eq!(t.matched, t.fired + passed_over, "{t:?}");
+        assert_eq!(t.why_never(), None);
+    }
+}
+
+#[test]
+fn a_rule_that_never_fired_says_why() {
+    for (rule, requests, why) in [
+        (
+            "{name: a, match: {service: dynamodb, operation: PutItem, region: eu-west-1}, fault: throttle}",
+            3,
+            "no request was dynamodb PutItem in eu-west-1",
+        ),
+        ("{name: a, fault: throttle}", 0, "no AWS request came"),
+        (
+            "{name: a, when: {probability: 0%}, fault: throttle}",
+            12,
+            "matched 12 requests, but all of them lost the dice (probability 0%)",
+        ),
+        ("{name: a, when: {calls: 5..7}, fault: throttle}", 1, "matched 1 request, but it fell outside `calls: 5..7`"),
+        (
+            "{name: a, when: {per: invocation}, fault: throttle}",
+            2,
+            "matched 2 requests, but all of them carried no amz-sdk-invocation-id, which `per: invocation` needs",
+        ),
+        (
+            "{name: a, when: {probability: 0%, calls: 2..3}, fault: throttle}",
+            4,
+            "matched 4 requests, but 2 fell outside `calls: 2..3`, 2 lost the dice (probability 0%)",
+        ),
+        (
+            "{name: x, fault: internal}, {name: a, fault: throttle}",
+            2,
+            "matched 2 requests, but all of them had already been answered by a rule before it",
+        ),
+    ] {
+        let (plan, states) = plan(rule);
+        for _ in 0..requests {
+            plan.decide(&states, &put());
+        }
+        assert_eq!(tally(&plan, &states, "a").why_never().as_deref(), Some(why), "{rule}");
+    }
+}
+
+#[test]
+fn rules_are_told_in_words() {
+    let (plan, _) = plan("{name: a, match: {service: s3}, when: {probability: 30%}, fault: {latency: 1s, throttle: }}");
+    assert_eq!(plan.rules()[0].to_string(), "a: s3: latency of 1s + throttle (30%)");
+}
+
+#[test]
+fn plans_and_their_counts_can_be_shared_by_all_connections() {
+    fn shared<T: Send + Sync + 'static>() {}
+    shared::<Plan>();
+    shared::<RuleStates>();
+    shared::<Verdict>();
+    shared::<crate::profile::LoadError>();
+}
