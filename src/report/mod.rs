@@ -1,1 +1,12 @@
-//! Telling it: the ledger's figures as text and as JSON.
+//! Telling what happened: a run's [`Summary`](crate::ledger::Summary) as [`text`] for people and as [`json`] for programs.
+//!
+//! Both take the same snapshot and the same [`Hints`], so they never disagree. They print nothing and open nothing: the caller says
+//! where the words go. What the figures mean, field by field, stands in `docs/report.md`.
+
+mod hints;
+mod json;
+mod text;
+
+pub use hints::Hints;
+pub use json::json;
+pub use text::{Borders, Layout, text};

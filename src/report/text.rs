@@ -1,0 +1,303 @@
+//! The report for people: a table per operation, then a line for everything that needs saying.
+
+use std::fmt::{self, Write as _};
+
+use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
+
+use super::Hints;
+use crate::ledger::{InvocationTotals, OperationRow, RuleLine, Summary};
+
+/// How the report may look.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Layout {
+    /// Columns of the terminal. Without it nothing is wrapped, as suits a log.
+    pub width: Option<u16>,
+    /// What lines are drawn with.
+    pub borders: Borders,
+}
+
+/// What a table's lines are drawn with.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Borders {
+    /// Plain characters, as a Markdown table: for logs and pipes.
+    #[default]
+    Ascii,
+    /// Box-drawing characters: for a terminal.
+    Utf8,
+}
+
+/// The report, lines ended by `\n`, the last one too.
+pub fn text(summary: &Summary, hints: &Hints, layout: Layout) -> String {
+    let mut out = String::new();
+    // A String takes everything.
+    let _: fmt::Result = write(&mut out, summary, hints, layout);
+    out
+}
+
+fn write(out: &mut String, summary: &Summary, hints: &Hints, layout: Layout) -> fmt::Result {
+    head(out, summary)?;
+    if !summary.operations.is_empty() {
+        writeln!(out, "{}", table(&summary.operations, layout))?;
+    }
+    calls(out, &summary.invocations)?;
+    trouble(out, summary)?;
+    summary.run.rules.iter().try_for_each(|line| rule(out, line))?;
+    passed(out, summary)?;
+    let why = hints.why_no_requests(summary);
+    if !why.is_empty() {
+        writeln!(out, "0 AWS requests seen. Why that may be:")?;
+    }
+    why.iter().try_for_each(|reason| writeln!(out, "- {reason}"))
+}
+
+fn head(out: &mut String, summary: &Summary) -> fmt::Result {
+    let run = &summary.run;
+    let micros = u64::try_from(run.duration.as_micros()).unwrap_or(u64::MAX);
+    let profile = if run.profiles.is_empty() { "none".to_owned() } else { run.profiles.join(", ") };
+    writeln!(out, "{} | profile: {profile} | seed: {} | upstream: {}", time(micros), run.seed, run.upstream)
+}
+
+fn table(operations: &[OperationRow], layout: Layout) -> Table {
+    let mut table = Table::new();
+    table.load_style(match layout.borders {
+        Borders::Ascii => presets::ASCII_MARKDOWN,
+        Borders::Utf8 => presets::UTF8_HORIZONTAL_ONLY,
+    });
+    if let Some(width) = layout.width {
+        table.set_content_arrangement(ContentArrangement::Dynamic).set_width(width);
+    }
+    table.set_header(COLUMNS);
+    for row in operations {
+        table.add_row(cells(row));
+    }
+    for column in table.column_iter_mut().skip(WORDS) {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
+    table
+}
+
+fn cells(row: &OperationRow) -> [String; COLUMNS.len()] {
+    let time = |micros: Option<u64>| micros.map_or_else(|| "-".to_owned(), time);
+    [
+        row.service.to_owned(),
+        row.operation.unwrap_or("?").to_owned(),
+        if row.invocations == 0 { "-".to_owned() } else { row.invocations.to_string() },
+        row.counts.attempts.to_string(),
+        row.counts.injected.to_string(),
+        row.counts.upstream_errors().to_string(),
+        time(row.p50_us),
+        time(row.p95_us),
+        time(row.p99_us),
+    ]
+}
+
+fn calls(out: &mut String, totals: &InvocationTotals) -> fmt::Result {
+    if totals.seen > 0 {
+        let (calls, attempts) = (counted(totals.seen, "SDK call"), counted(totals.attempts, "attempt"));
+        match totals.met_fault {
+            0 => writeln!(out, "{calls} made {attempts}; none met a fault.")?,
+            met => writeln!(out, "{calls} made {attempts}; {met} met a fault:")?,
+        }
+    }
+    for (attempts, number) in &totals.recovered {
+        match attempts {
+            0 | 1 => writeln!(out, "  {number} went well at the first attempt, only delayed")?,
+            more => writeln!(out, "  {number} recovered after {more} attempts")?,
+        }
+    }
+    for (attempts, number) in &totals.gave_up {
+        writeln!(out, "  {number} gave up after {}", counted(u64::from(*attempts), "attempt"))?;
+    }
+    if totals.ended_in_upstream_error > 0 {
+        writeln!(out, "  {} ended in an error of the upstream's own", totals.ended_in_upstream_error)?;
+    }
+    if totals.not_correlatable > 0 {
+        let attempts = counted(totals.not_correlatable, "attempt");
+        writeln!(out, "{attempts} without an invocation id: what became of those calls cannot be told.")?;
+    }
+    if totals.evicted > 0 {
+        let calls = counted(totals.evicted, "SDK call");
+        writeln!(out, "{calls} left memory before the end; of those, attempts that came later count as new calls.")?;
+    }
+    Ok(())
+}
+
+/// What went wrong without a rule.
+fn trouble(out: &mut String, summary: &Summary) -> fmt::Result {
+    let aws = &summary.aws;
+    let refused = summary.run.connections.refused_handshakes;
+    let lines = [
+        (aws.upstream_failed, "attempt", "broke off at the upstream, before or within its answer."),
+        (aws.proxy_failed, "attempt", "got an answer of Squall's own, since the upstream could not be reached."),
+        (aws.client_gone, "attempt", "ended as the client left before it had its answer."),
+        (summary.exchanges.unread, "request", "ended before it was known what they meant."),
+        (refused, "TLS handshake", "broken off by a client, which may not trust Squall's certificate authority."),
+    ];
+    for (number, what, how) in lines.into_iter().filter(|(number, ..)| *number > 0) {
+        writeln!(out, "{} {how}", counted(number, what))?;
+    }
+    Ok(())
+}
+
+fn rule(out: &mut String, line: &RuleLine) -> fmt::Result {
+    let RuleLine { name, matched, fired, why_never } = line;
+    match why_never {
+        Some(why) => writeln!(out, "Rule {name} never fired: {why}."),
+        None => writeln!(out, "Rule {name} fired {} ({matched} matched).", times(*fired)),
+    }
+}
+
+/// What was none of our business.
+fn passed(out: &mut String, summary: &Summary) -> fmt::Result {
+    let tunnels = summary.run.connections.tunnels;
+    if tunnels > 0 {
+        writeln!(out, "{} to hosts that are not AWS's passed undecrypted.", counted(tunnels, "tunnel"))?;
+    }
+    if summary.exchanges.foreign > 0 {
+        let reasons: Vec<_> = summary.foreign.iter().map(|(reason, number)| format!("{number}: {reason}")).collect();
+        let requests = counted(summary.exchanges.foreign, "foreign request");
+        writeln!(out, "{requests} passed untouched ({}).", reasons.join("; "))?;
+    }
+    Ok(())
+}
+
+/// `1 call`, `2 calls`.
+pub(super) fn counted(number: u64, what: &str) -> String {
+    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
+}
+
+fn times(number: u64) -> String {
+    match number {
+        1 => "once".to_owned(),
+        2 => "twice".to_owned(),
+        more => format!("{more} times"),
+    }
+}
+
+/// Microseconds with two or three digits that matter.
+fn time(micros: u64) -> String {
+    let tenths = |unit: u64| format!("{}.{}", micros / unit, micros % unit * 10 / unit);
+    match micros {
+        ..100_000 => format!("{} ms", tenths(1_000)),
+        100_000..1_000_000 => format!("{} ms", micros / 1_000),
+        1_000_000..100_000_000 => format!("{} s", tenths(1_000_000)),
+        _ => format!("{} s", micros / 1_000_000),
+    }
+}
+
+const COLUMNS: [&str; 9] =
+    ["service", "operation", "invocations", "attempts", "injected", "upstream errors", "p50", "p95", "p99"];
+/// Columns of words; the rest are figures.
+const WORDS: usize = 2;
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use jiff::Timestamp;
+
+    use super::*;
+    use crate::ledger::{Connections, Entry, Ledger, Mode, Outcome, Run};
+
+    fn exchange(id: Option<&str>, outcome: Outcome, status: u16, total_us: u64) -> Entry {
+        let mut entry = Entry::open(1, Timestamp::UNIX_EPOCH, Mode::Connect);
+        (entry.service, entry.operation) = (Some("dynamodb"), Some("PutItem"));
+        entry.invocation = id.map(Into::into);
+        (entry.outcome, entry.status, entry.total_us) = (outcome, Some(status), total_us);
+        entry.rules.extend((outcome == Outcome::Injected).then(|| "throttle".into()));
+        entry
+    }
+
+    fn run(rules: Vec<RuleLine>) -> Run {
+        let (profiles, upstream) = (vec!["brownout".to_owned()], "http://127.0.0.1:4566".to_owned());
+        Run { seed: 42, profiles, upstream, duration: Duration::from_millis(12_345), rules, ..Run::default() }
+    }
+
+    fn busy() -> Summary {
+        let ledger = Ledger::open(None).unwrap();
+        for (id, outcome, status, total_us) in [
+            (Some("a"), Outcome::Injected, 400, 900),
+            (Some("a"), Outcome::Answered, 200, 1_200),
+            (Some("b"), Outcome::Answered, 200, 1_300),
+            (Some("c"), Outcome::Injected, 400, 900),
+            (None, Outcome::Answered, 500, 301_000),
+        ] {
+            ledger.record(exchange(id, outcome, status, total_us));
+        }
+        let mut list = exchange(None, Outcome::ClientGone, 0, 5);
+        (list.service, list.operation, list.status) = (Some("s3"), Some("ListObjectsV2"), None);
+        ledger.record(list);
+        let throttle = RuleLine { name: "throttle".into(), matched: 5, fired: 2, why_never: None };
+        let slow =
+            RuleLine { name: "slow".into(), why_never: Some("no request was for sqs".into()), ..RuleLine::default() };
+        ledger.summary(run(vec![throttle, slow]))
+    }
+
+    #[test]
+    fn the_whole_report_reads_as_it_should() {
+        let told = text(&busy(), &Hints::default(), Layout::default());
+        let want = "\
+12.3 s | profile: brownout | seed: 42 | upstream: http://127.0.0.1:4566
+| service  | operation     | invocations | attempts | injected | upstream errors |    p50 |    p95 |    p99 |
+|----------|---------------|-------------|----------|----------|-----------------|--------|--------|--------|
+| dynamodb | PutItem       |           3 |        5 |        2 |               1 | 1.2 ms | 301 ms | 301 ms |
+| s3       | ListObjectsV2 |           - |        1 |        0 |               0 |      - |      - |      - |
+3 SDK calls made 4 attempts; 2 met a fault:
+  1 recovered after 2 attempts
+  1 gave up after 1 attempt
+2 attempts without an invocation id: what became of those calls cannot be told.
+1 attempt ended as the client left before it had its answer.
+Rule throttle fired twice (5 matched).
+Rule slow never fired: no request was for sqs.
+";
+        assert_eq!(told, want, "\n{told}");
+    }
+
+    #[test]
+    fn a_narrow_terminal_gets_a_narrow_table() {
+        let layout = Layout { width: Some(72), borders: Borders::Utf8 };
+        let told = text(&busy(), &Hints::default(), layout);
+        let table: Vec<_> = told.lines().filter(|line| line.contains(['─', '═']) || line.contains("PutItem")).collect();
+        assert!(!table.is_empty() && table.iter().all(|line| line.chars().count() <= 72), "{told}");
+    }
+
+    #[test]
+    fn what_was_none_of_our_business_is_counted() {
+        let ledger = Ledger::open(None).unwrap();
+        let mut entry = Entry::open(1, Timestamp::UNIX_EPOCH, Mode::Absolute);
+        entry.foreign = Some("nothing in it speaks of AWS".into());
+        ledger.record(entry);
+        let connections = Connections { connects: 4, tunnels: 3, refused_handshakes: 1 };
+        let summary = ledger.summary(Run { connections, ..run(Vec::new()) });
+        let told = text(&summary, &Hints::default(), Layout::default());
+        assert!(told.contains("3 tunnels to hosts that are not AWS's passed undecrypted."), "{told}");
+        assert!(told.contains("1 foreign request passed untouched (1: nothing in it speaks of AWS)."), "{told}");
+        assert!(told.contains("1 TLS handshake broken off by a client"), "{told}");
+        assert!(told.contains("0 AWS requests seen. Why that may be:\n- "), "{told}");
+    }
+
+    #[test]
+    fn a_run_nothing_went_wrong_in_is_short() {
+        let ledger = Ledger::open(None).unwrap();
+        ledger.record(exchange(Some("a"), Outcome::Answered, 200, 1_000));
+        let told = text(&ledger.summary(run(Vec::new())), &Hints::default(), Layout::default());
+        assert!(told.ends_with("1 SDK call made 1 attempt; none met a fault.\n"), "{told}");
+        assert!(!told.contains("0 AWS requests"), "{told}");
+    }
+
+    #[test]
+    fn a_call_that_was_only_delayed_is_told_so() {
+        let ledger = Ledger::open(None).unwrap();
+        let mut entry = exchange(Some("a"), Outcome::Answered, 200, 300_000);
+        entry.rules.push("slow".into());
+        ledger.record(entry);
+        let told = text(&ledger.summary(run(Vec::new())), &Hints::default(), Layout::default());
+        assert!(told.contains("  1 went well at the first attempt, only delayed\n"), "{told}");
+    }
+
+    #[test]
+    fn times_keep_the_digits_that_matter() {
+        let told = [0, 49, 1_249, 99_999, 100_000, 999_999, 1_000_000, 61_500_000, 3_600_000_000].map(time);
+        assert_eq!(told, ["0.0 ms", "0.0 ms", "1.2 ms", "99.9 ms", "100 ms", "999 ms", "1.0 s", "61.5 s", "3600 s"]);
+    }
+}
