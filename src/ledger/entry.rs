@@ -1,7 +1,6 @@
 //! One exchange as it is remembered: a line of `--ledger`, a row's share of the report.
 
 use std::fmt;
-use std::sync::Arc;
 
 use compact_str::CompactString;
 use jiff::Timestamp;
@@ -9,6 +8,7 @@ use serde::{Serialize, Serializer};
 use smallvec::SmallVec;
 
 use crate::aws::request::AccessKeyId;
+use crate::profile::plan::RuleName;
 
 /// One request and its answer, closed. Durations are microseconds; serialised, it is one ledger line (`docs/report.md`).
 ///
@@ -66,7 +66,7 @@ pub struct Entry {
     pub outcome: Outcome,
     /// The rules that struck, in the profile's order.
     #[serde(serialize_with = "as_names", skip_serializing_if = "SmallVec::is_empty")]
-    pub rules: SmallVec<[Arc<str>; 2]>,
+    pub rules: SmallVec<[RuleName; 2]>,
     /// How long it was held back on purpose.
     #[serde(skip_serializing_if = "is_zero")]
     pub delay_us: u64,
@@ -221,8 +221,8 @@ fn as_key_id<S: Serializer>(key: &Option<AccessKeyId>, serializer: S) -> Result<
     key.as_ref().map(|key| key.0.as_str()).serialize(serializer)
 }
 
-fn as_names<S: Serializer>(names: &SmallVec<[Arc<str>; 2]>, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_seq(names.iter().map(|name| &**name))
+fn as_names<S: Serializer>(names: &SmallVec<[RuleName; 2]>, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(names)
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
@@ -244,7 +244,7 @@ mod tests {
         entry.invocation = Some("a-b-c".into());
         (entry.attempt, entry.max_attempts) = (Some(2), Some(5));
         (entry.outcome, entry.side, entry.status) = (Outcome::Injected, Some(Side::Injected), Some(400));
-        entry.rules.push("throttle-writes".into());
+        entry.rules.push(RuleName::from("throttle-writes"));
         (entry.delay_us, entry.first_byte_us, entry.total_us) = (1000, Some(1100), 1204);
         entry.response_bytes = 119;
         entry

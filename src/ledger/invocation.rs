@@ -4,12 +4,12 @@
 //! it then stood. So the figures hold for any length of run, and only a call silent for a hundred thousand others is told twice.
 
 use std::collections::BTreeMap;
+use std::hash::Hasher as _;
 use std::num::NonZeroUsize;
 
 use lru::LruCache;
 use serde::Serialize;
 use siphasher::sip128::{Hasher128 as _, SipHasher13};
-use std::hash::Hasher as _;
 
 use super::entry::{Entry, Outcome};
 
