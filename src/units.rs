@@ -46,9 +46,10 @@ impl FromStr for Percent {
             return Ok(Self(number / whole));
         }
         let forgotten_sign = whole < 100.0 && (0.0..=100.0).contains(&number);
-        Err(UnitError(match forgotten_sign {
-            true => format!("`{text}` is more than certain; write `{text}%` or a fraction up to 1"),
-            false => format!("`{text}` is not a chance; it must lie between 0% and 100%"),
+        Err(UnitError(if forgotten_sign {
+            format!("`{text}` is more than certain; write `{text}%` or a fraction up to 1")
+        } else {
+            format!("`{text}` is not a chance; it must lie between 0% and 100%")
         }))
     }
 }
@@ -88,9 +89,10 @@ impl FromStr for Millis {
             "" => return Err(UnitError(format!("`{text}` has no unit; write `{text}ms` or `{text}s`"))),
             unit => return Err(UnitError(format!("`{unit}` is not a unit of time; use `ms`, `s`, `m` or `h`"))),
         };
-        match seconds <= DAY {
-            true => Ok(Self(Duration::from_secs_f64(seconds))),
-            false => Err(UnitError(format!("`{text}` is longer than a day"))),
+        if seconds <= DAY {
+            Ok(Self(Duration::from_secs_f64(seconds)))
+        } else {
+            Err(UnitError(format!("`{text}` is longer than a day")))
         }
     }
 }
@@ -152,10 +154,7 @@ impl FromStr for Ordinals {
 
 impl fmt::Display for Ordinals {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.first == self.last {
-            true => write!(f, "{}", self.first),
-            false => write!(f, "{}..{}", self.first, self.last),
-        }
+        if self.first == self.last { write!(f, "{}", self.first) } else { write!(f, "{}..{}", self.first, self.last) }
     }
 }
 

@@ -86,11 +86,10 @@ fn read(name: &Node, settings: Option<&Node>) -> Result<Box<dyn Fault>, Complain
 fn read_code(node: &Node) -> Result<CompactString, Complaint> {
     let code = node.word("an error code")?;
     let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-' | ':' | '#' | '/');
-    match !code.is_empty() && code.chars().all(allowed) {
-        true => Ok(code.into()),
-        false => {
-            Err(Complaint::new(node.at, format!("`{code}` is not an error code: letters, digits and `._-:#/` only")))
-        }
+    if !code.is_empty() && code.chars().all(allowed) {
+        Ok(code.into())
+    } else {
+        Err(Complaint::new(node.at, format!("`{code}` is not an error code: letters, digits and `._-:#/` only")))
     }
 }
 

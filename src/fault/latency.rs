@@ -34,9 +34,10 @@ impl Fault for Latency {
 
 impl fmt::Display for Latency {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.min == self.max {
-            true => write!(f, "latency of {}", self.min),
-            false => write!(f, "latency of {} to {}", self.min, self.max),
+        if self.min == self.max {
+            write!(f, "latency of {}", self.min)
+        } else {
+            write!(f, "latency of {} to {}", self.min, self.max)
         }
     }
 }

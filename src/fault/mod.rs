@@ -4,7 +4,7 @@
 //! that reading comes a [`Fault`], which answers a request with an [`Effect`] as data; only the proxy's injector acts on effects, so
 //! a fault is tested without a socket. [`read`] reads all that may stand under `fault:`.
 //!
-//! To add a kind, write its file and add one word to [`KINDS`]; its YAML key, its error messages and its line in `docs/profiles.md`
+//! To add a kind, write its file and add its word to [`KINDS`]; its YAML key, its error messages and its line in `docs/profiles.md`
 //! follow from that. Whether and when a fault strikes is not decided here but in [`crate::profile`].
 
 mod draw;

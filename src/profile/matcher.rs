@@ -215,9 +215,10 @@ fn read_operations(
     services: &[String],
 ) -> Result<Vec<&'static Operation>, Complaint> {
     let pattern = Pattern(node.word("an operation")?.to_owned());
-    let found: Vec<&'static Operation> = match pattern.is_literal() {
-        true => scope.iter().filter_map(|service| service.operation(&pattern.0)).collect(),
-        false => scope.iter().flat_map(|service| service.operations()).filter(|o| pattern.fits(o.name)).collect(),
+    let found: Vec<&'static Operation> = if pattern.is_literal() {
+        scope.iter().filter_map(|service| service.operation(&pattern.0)).collect()
+    } else {
+        scope.iter().flat_map(|service| service.operations()).filter(|o| pattern.fits(o.name)).collect()
     };
     if !found.is_empty() {
         return Ok(found);
@@ -232,20 +233,20 @@ fn read_operations(
     }
     let owners = catalog::services().iter().filter(|service| service.operation(&pattern.0).is_some());
     let owners: Vec<&str> = owners.map(|service| service.name).collect();
-    Err(match owners.is_empty() {
-        true => complaint,
-        false => complaint.help(format!("it is an operation of {}", owners.join(", "))),
+    Err(if owners.is_empty() {
+        complaint
+    } else {
+        complaint.help(format!("it is an operation of {}", owners.join(", ")))
     })
 }
 
 fn read_region(node: &Node) -> Result<Pattern, Complaint> {
     let word = node.word("a region")?;
     let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '*' | '?');
-    match !word.is_empty() && word.chars().all(allowed) {
-        true => Ok(Pattern(word.to_owned())),
-        false => {
-            Err(Complaint::new(node.at, format!("`{word}` is not a region; write it as in `us-east-1` or `eu-*`")))
-        }
+    if !word.is_empty() && word.chars().all(allowed) {
+        Ok(Pattern(word.to_owned()))
+    } else {
+        Err(Complaint::new(node.at, format!("`{word}` is not a region; write it as in `us-east-1` or `eu-*`")))
     }
 }
 
@@ -348,6 +349,22 @@ mod tests {
             ("**", "x", true),
         ] {
             assert_eq!(Pattern(pattern.to_owned()).fits(text), fits, "{pattern} {text}");
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn wildcards_fit_as_their_definition_says(pattern in "[ab*?]{0,8}", text in "[ab]{0,10}") {
+            fn fits(pattern: &[u8], text: &[u8]) -> bool {
+                match (pattern, text) {
+                    ([], []) => true,
+                    ([b'*', rest @ ..], _) => (0..=text.len()).any(|taken| fits(rest, &text[taken..])),
+                    ([b'?', rest @ ..], [_, more @ ..]) => fits(rest, more),
+                    ([a, rest @ ..], [b, more @ ..]) => a == b && fits(rest, more),
+                    _ => false,
+                }
+            }
+            proptest::prop_assert_eq!(Pattern(pattern.clone()).fits(&text), fits(pattern.as_bytes(), text.as_bytes()));
         }
     }
 

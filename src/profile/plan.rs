@@ -145,10 +145,7 @@ impl Rule {
         if answered && self.is_terminal {
             return state.skip(Skip::AnsweredBefore);
         }
-        match state.count_strike(self.schedule.limit) {
-            true => Some(roll),
-            false => state.skip(Skip::OverLimit),
-        }
+        if state.count_strike(self.schedule.limit) { Some(roll) } else { state.skip(Skip::OverLimit) }
     }
 
     /// Which attempt of its call a request is: the roll by the number the SDK gives, `calls` by the attempts seen. A request without

@@ -110,10 +110,7 @@ impl Problem {
 /// A span at the end of a text, behind its last word, has no line to show: the last character is shown in its place.
 fn within(text: &str, span: Range<usize>) -> Option<Range<usize>> {
     let end = text.trim_end().len();
-    match span.start < end {
-        true => Some(span),
-        false => text[..end].char_indices().next_back().map(|(last, _)| last..end),
-    }
+    if span.start < end { Some(span) } else { text[..end].char_indices().next_back().map(|(last, _)| last..end) }
 }
 
 impl fmt::Display for Problem {

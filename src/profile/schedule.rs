@@ -87,9 +87,10 @@ impl FromStr for Calls {
             let digits = ["st", "nd", "rd", "th"].iter().find_map(|ending| nth.strip_suffix(ending));
             return Ok(Self::Every(number(digits.ok_or_else(wrong)?)?));
         }
-        match text.contains("..") {
-            true => text.parse().map(Self::Within).map_err(|error: crate::units::UnitError| error.to_string()),
-            false => Err(wrong()),
+        if text.contains("..") {
+            text.parse().map(Self::Within).map_err(|error: crate::units::UnitError| error.to_string())
+        } else {
+            Err(wrong())
         }
     }
 }

@@ -110,9 +110,10 @@ fn read_name(node: &Node) -> Result<(At, RuleName), Complaint> {
     }
     let complaint = Complaint::new(node.at, format!("`{word}` is not a rule's name: letters, digits and `-_.:/` only"));
     let plain = word.replace(' ', "-");
-    Err(match !plain.is_empty() && plain.chars().all(allowed) {
-        true => complaint.help(format!("write `{plain}`")),
-        false => complaint,
+    Err(if !plain.is_empty() && plain.chars().all(allowed) {
+        complaint.help(format!("write `{plain}`"))
+    } else {
+        complaint
     })
 }
 

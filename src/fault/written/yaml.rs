@@ -6,7 +6,11 @@
 //!
 //! Not here: what the keys mean, and how an error looks; both are the profile's affair.
 
-use std::{cell::Cell, fmt, ops::Range};
+use std::{
+    cell::{Cell, RefCell},
+    fmt,
+    ops::Range,
+};
 
 use serde::de::{DeserializeSeed, Deserializer, EnumAccess, Error as _, MapAccess, SeqAccess, Visitor};
 
@@ -23,7 +27,7 @@ pub struct SyntaxError {
 
 /// Reads a document.
 pub fn parse(text: &str) -> Result<Node, SyntaxError> {
-    read(text, None).map_err(|error| SyntaxError {
+    Reading::default().read(text).map_err(|error| SyntaxError {
         message: match error.to_string() {
             message if message.contains(TAGGED) => TAGGED.to_owned(),
             message => format!("this is not YAML: {}", sentence(&message)),
@@ -37,35 +41,45 @@ pub fn parse(text: &str) -> Result<Node, SyntaxError> {
 
 /// The bytes of the node at this place: a word whole, a map or list by its first character.
 pub fn locate(text: &str, at: At) -> Option<Range<usize>> {
-    let error = read(text, Some(at.0)).err()?;
+    let reading = Reading { stop: Some(at.0), ..Reading::default() };
+    let error = reading.read(text).err()?;
     let start = offset(text, &error.location()?);
-    Some(start..end_of_word(text, start))
+    let word = reading.stopped_at.take();
+    let whole = if text[start..].starts_with(&word) { start + word.len() } else { start };
+    // A number's word lacks trailing zeros, so the longer of the two is right.
+    Some(start..whole.max(end_of_word(text, start)))
 }
 
-/// The one place where the YAML crate is called. With `stop`, reading fails at that node.
-fn read(text: &str, stop: Option<usize>) -> Result<Node, serde_yaml::Error> {
-    let reading = Reading { next: Cell::new(0), stop };
-    (&reading).deserialize(serde_yaml::Deserializer::from_str(text))
-}
-
-/// Counts nodes as they are read.
+/// Counts nodes as they are read, and fails at the node to stop at.
+#[derive(Default)]
 struct Reading {
     next: Cell<usize>,
     stop: Option<usize>,
+    /// The word that was stopped at; empty for a list or a map.
+    stopped_at: RefCell<String>,
 }
 
 impl Reading {
+    /// The one place where the YAML crate is called.
+    fn read(&self, text: &str) -> Result<Node, serde_yaml::Error> {
+        self.deserialize(serde_yaml::Deserializer::from_str(text))
+    }
+
     fn node<E: serde::de::Error>(&self) -> Result<At, E> {
         let number = self.next.get();
         self.next.set(number + 1);
-        match self.stop == Some(number) {
-            true => Err(E::custom("stopped here")),
-            false => Ok(At(number)),
-        }
+        if self.stop == Some(number) { Err(E::custom("stopped here")) } else { Ok(At(number)) }
     }
 
     fn word<E: serde::de::Error>(&self, text: impl fmt::Display) -> Result<Node, E> {
-        Ok(Node { at: self.node()?, content: Content::Word(text.to_string()) })
+        let word = text.to_string();
+        match self.node() {
+            Ok(at) => Ok(Node { at, content: Content::Word(word) }),
+            Err(stop) => {
+                self.stopped_at.replace(word);
+                Err(stop)
+            }
+        }
     }
 
     fn empty<E: serde::de::Error>(&self) -> Result<Node, E> {
@@ -162,13 +176,14 @@ fn offset(text: &str, location: &serde_yaml::Location) -> usize {
     line + rest.char_indices().nth(location.column().saturating_sub(1)).map_or(rest.len(), |(index, _)| index)
 }
 
-/// Where the word that starts here ends: at its closing quote, or before what ends a plain word in YAML.
+/// Where what starts here ends: a quoted word at its quote, a plain one before what ends it in YAML, a list or map at once.
 fn end_of_word(text: &str, start: usize) -> usize {
     let rest = &text[start..];
     let line = rest.lines().next().unwrap_or_default();
     let length = match line.chars().next() {
         Some(quote @ ('"' | '\'')) => line[1..].find(quote).map_or(line.len(), |end| end + 2),
-        Some('{' | '[' | '-' | '&' | '*' | '|' | '>') => 1,
+        Some('{' | '[' | '|' | '>') => 1,
+        Some('-') if line.starts_with("- ") => 1,
         Some('!') => line.find(' ').unwrap_or(line.len()),
         _ => {
             let ends = [", ", ",", "}", "]", ": ", " #"].iter().filter_map(|end| line.find(end)).min();
@@ -227,6 +242,13 @@ mod tests {
                 "1..2",
             ]
         );
+    }
+
+    #[test]
+    fn a_word_is_located_whole_whatever_it_holds() {
+        assert_eq!(places("a: one, two] three # not this\n").last().unwrap(), "one, two] three");
+        assert_eq!(places("a: -1\n").last().unwrap(), "-1");
+        assert_eq!(places("a: -0.50 \n").last().unwrap(), "-0.50");
     }
 
     #[test]
