@@ -22,11 +22,14 @@
 //! `proxy` · `report` · `settings`, `command`, `cli`.
 
 pub mod aws;
+pub mod cli;
 pub mod clock;
 pub mod command;
 pub mod fault;
 pub mod ledger;
 pub mod net;
 pub mod profile;
+pub mod proxy;
 pub mod report;
+pub mod settings;
 pub mod units;

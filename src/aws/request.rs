@@ -92,6 +92,15 @@ pub enum Foreign {
     UnknownService,
 }
 
+impl fmt::Display for Foreign {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NoEvidence => "nothing in it speaks of AWS",
+            Self::UnknownService => "it names a service that the catalog does not know",
+        })
+    }
+}
+
 /// Whether [`decode`] wants to see the beginning of the body: a form whose Action is not in the query.
 pub fn needs_body(head: &Head<'_>) -> bool {
     query::is_form(head) && !json::has_target(head) && !query::has_action(head)

@@ -1,3 +1,11 @@
-//! One file per subcommand.
+//! What each subcommand does, one file each.
 
 pub mod check;
+pub mod child;
+pub mod demo;
+pub mod environment;
+pub mod hints;
+pub mod launch;
+pub mod run;
+pub mod serve;
+pub mod told;

@@ -59,6 +59,8 @@ pub enum End<'a> {
 pub struct Watched<W: Watch> {
     body: ResponseBody,
     watch: Option<W>,
+    /// Whether an empty body still says that something may come.
+    coy: bool,
 }
 
 impl RequestBody {
@@ -172,7 +174,19 @@ impl Body for ResponseBody {
 impl<W: Watch> Watched<W> {
     /// `body`, watched to its end.
     pub fn new(body: ResponseBody, watch: W) -> Self {
-        Self { body, watch: Some(watch) }
+        Self { body, watch: Some(watch), coy: false }
+    }
+
+    /// For an answer whose head says `Content-Length: 0`: hyper leaves that field where it stands only if the body does not say by
+    /// itself that it is empty; else it drops the field and writes its own at the end.
+    pub fn with_announced_length(mut self) -> Self {
+        self.coy = true;
+        self
+    }
+
+    /// `body`, with nobody watching.
+    pub fn unwatched(body: ResponseBody) -> Self {
+        Self { body, watch: None, coy: false }
     }
 
     fn end(&mut self, end: End<'_>) {
@@ -187,6 +201,7 @@ impl<W: Watch + Unpin> Body for Watched<W> {
     type Error = hyper::Error;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        self.coy = false;
         let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
         match &frame {
             Some(Ok(frame)) => {
@@ -204,7 +219,7 @@ impl<W: Watch + Unpin> Body for Watched<W> {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
+        !self.coy && self.body.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {

@@ -1,15 +1,14 @@
 //! What a connection speaks, told from its first bytes.
 //!
-//! [`sniff`] reads until it knows, [`client_hello`] reads on to the end of a TLS ClientHello; both put back what they read. They
-//! read, never `peek`: a peek that finds too few bytes can only be repeated at once, which spins.
+//! [`sniff`] reads until it knows, [`client_hello`] reads on to the end of a TLS ClientHello. What was read stays in the caller's
+//! buffer, to be put back with [`super::rewind::Rewind`]. They read, never `peek`: a peek that finds too few bytes can only be
+//! repeated at once, which spins.
 
 use std::io;
 
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 use rustls::server::Acceptor;
 use tokio::io::{AsyncRead, AsyncReadExt};
-
-use super::rewind::Rewind;
 
 /// A protocol told by its first bytes.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -31,37 +30,35 @@ pub struct Hello {
     pub server_name: Option<String>,
 }
 
-/// Reads until the protocol is told, and puts the bytes back. `None`: the peer closed without a word.
-pub async fn sniff<T: AsyncRead + Unpin>(mut stream: T) -> io::Result<Option<(Speech, Rewind<T>)>> {
-    let mut seen = BytesMut::with_capacity(FIRST_READ);
+/// Reads into `seen` until the protocol is told; `None`: the peer closed without a word. May be dropped and called again.
+pub async fn sniff<T: AsyncRead + Unpin>(stream: &mut T, seen: &mut BytesMut) -> io::Result<Option<Speech>> {
     loop {
-        if stream.read_buf(&mut seen).await? == 0 {
-            let speech = if seen.is_empty() { return Ok(None) } else { Speech::Other };
-            return Ok(Some((speech, Rewind::new(seen.freeze(), stream))));
+        if let Some(speech) = tell(seen) {
+            return Ok(Some(speech));
         }
-        if let Some(speech) = tell(&seen) {
-            return Ok(Some((speech, Rewind::new(seen.freeze(), stream))));
+        seen.reserve(FIRST_READ);
+        if stream.read_buf(seen).await? == 0 {
+            return Ok(if seen.is_empty() { None } else { Some(Speech::Other) });
         }
     }
 }
 
-/// Reads a whole ClientHello and puts it back. An error means that it is not one, or not one that rustls understands.
-pub async fn client_hello<T: AsyncRead + Unpin>(mut stream: T) -> io::Result<(Hello, Rewind<T>)> {
-    let mut seen = BytesMut::with_capacity(FIRST_READ);
+/// Reads on into `seen` to the end of the ClientHello that begins there. An error means that it is not one, or not one that rustls
+/// understands.
+pub async fn client_hello<T: AsyncRead + Unpin>(stream: &mut T, seen: &mut BytesMut) -> io::Result<Hello> {
     let mut acceptor = Acceptor::default();
+    let mut fed = 0;
     loop {
-        let already = seen.len();
-        if already > LARGEST_HELLO || stream.read_buf(&mut seen).await? == 0 {
-            return Err(io::ErrorKind::UnexpectedEof.into());
-        }
-        let mut fresh = &seen[already..];
-        while !fresh.is_empty() {
-            acceptor.read_tls(&mut fresh)?;
+        while fed < seen.len() {
+            fed += acceptor.read_tls(&mut &seen[fed..])?;
         }
         let accepted = acceptor.accept().map_err(|(e, _)| io::Error::new(io::ErrorKind::InvalidData, e))?;
         if let Some(accepted) = accepted {
-            let server_name = accepted.client_hello().server_name().map(str::to_owned);
-            return Ok((Hello { server_name }, Rewind::new(seen.freeze(), stream)));
+            return Ok(Hello { server_name: accepted.client_hello().server_name().map(str::to_owned) });
+        }
+        seen.reserve(FIRST_READ);
+        if seen.len() > LARGEST_HELLO || stream.read_buf(seen).await? == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
         }
     }
 }
@@ -91,11 +88,6 @@ fn is_token_byte(b: u8) -> bool {
     b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b)
 }
 
-/// An empty prefix in front of a stream, where one code path serves both.
-pub fn unread<T>(stream: T) -> Rewind<T> {
-    Rewind::new(Bytes::new(), stream)
-}
-
 const H2_PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /// Longer than any registered method; what is longer is not HTTP.
 const LONGEST_METHOD: usize = 24;
@@ -112,8 +104,8 @@ mod tests {
 
     use super::*;
 
-    async fn told(bytes: &[u8]) -> Option<Speech> {
-        sniff(bytes).await.unwrap().map(|(speech, _)| speech)
+    async fn told(mut bytes: &[u8]) -> Option<Speech> {
+        sniff(&mut bytes, &mut BytesMut::new()).await.unwrap()
     }
 
     #[tokio::test]
@@ -130,25 +122,26 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn bytes_that_come_one_by_one_are_waited_for_and_put_back() {
-        let (mut far, near) = duplex(64);
+    async fn bytes_that_come_one_by_one_are_waited_for_and_kept() {
+        let (mut far, mut near) = duplex(64);
         let writing = tokio::spawn(async move {
             for b in b"GET / HTTP/1.1\r\n\r\n" {
                 far.write_all(&[*b]).await.unwrap();
                 tokio::task::yield_now().await;
             }
         });
-        let (speech, mut stream) =
-            tokio::time::timeout(Duration::from_secs(5), sniff(near)).await.unwrap().unwrap().unwrap();
+        let mut seen = BytesMut::new();
+        let sniffing = tokio::time::timeout(Duration::from_secs(5), sniff(&mut near, &mut seen));
+        assert_eq!(sniffing.await.unwrap().unwrap(), Some(Speech::Http1));
         writing.await.unwrap();
-        let mut all = String::new();
-        stream.read_to_string(&mut all).await.unwrap();
-        assert_eq!((speech, all.as_str()), (Speech::Http1, "GET / HTTP/1.1\r\n\r\n"));
+        near.read_to_end(&mut seen.clone().to_vec()).await.unwrap();
+        assert!(b"GET / HTTP/1.1\r\n\r\n".starts_with(&seen));
     }
 
     #[tokio::test]
     async fn what_only_looks_like_tls_is_an_error_and_not_a_panic() {
-        assert!(client_hello(&b"\x16\x03\x01\x00\x05hello"[..]).await.is_err());
-        assert!(client_hello(&b"\x16\x03"[..]).await.is_err());
+        for mut bytes in [&b"\x16\x03\x01\x00\x05hello"[..], &b"\x16\x03"[..]] {
+            assert!(client_hello(&mut bytes, &mut BytesMut::new()).await.is_err());
+        }
     }
 }

@@ -60,17 +60,13 @@ pub fn client_config(roots: RootCertStore) -> Result<ClientConfig, Error> {
     Ok(config)
 }
 
-/// The system's root certificates (`SSL_CERT_FILE` and `SSL_CERT_DIR` are honoured) and those of the given files.
-pub fn trusted_roots(extra: &[PathBuf]) -> Result<Vec<CertificateDer<'static>>, Error> {
+/// The system's root certificates; `SSL_CERT_FILE` and `SSL_CERT_DIR` are honoured. Reads files.
+pub fn system_roots() -> Vec<CertificateDer<'static>> {
     let native = rustls_native_certs::load_native_certs();
     for error in &native.errors {
         tracing::warn!("some system root certificates cannot be read: {error}");
     }
-    let mut roots = native.certs;
-    for path in extra {
-        roots.extend(certificates(path)?);
-    }
-    Ok(roots)
+    native.certs
 }
 
 /// A store of `roots`; what rustls cannot use as a trust anchor (there are such in every system bundle) is left out.

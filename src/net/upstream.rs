@@ -4,14 +4,14 @@
 //! [`SendError::Unreachable`]; what broke off without an answer is [`SendError::NoAnswer`], since the far end then did something that a
 //! client must see as it was, not as an answer of ours.
 
-use std::path::PathBuf;
+use std::io;
 use std::sync::Arc;
 
 use http::{Request, Response};
 use http_body::Body as _;
 use hyper::client::conn::{TrySendError, http1};
 use hyper_util::rt::TokioIo;
-use rustls::pki_types::ServerName;
+use rustls::pki_types::{CertificateDer, ServerName};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::OnceCell;
 use tokio_rustls::TlsConnector;
@@ -26,9 +26,18 @@ use super::tls;
 pub struct Upstream {
     dialer: Dialer,
     pool: Arc<Pool>,
-    extra_roots: Vec<PathBuf>,
-    /// Made on first use: reading the system's roots takes milliseconds that a plain emulator never needs.
+    roots: Roots,
+    /// Made on first use or by [`Upstream::warm`]: reading the system's roots takes milliseconds that a plain emulator never needs.
     connector: OnceCell<TlsConnector>,
+}
+
+/// Whom far ends must be vouched for by.
+#[derive(Clone, Debug)]
+pub enum Roots {
+    /// These alone.
+    Only(Vec<CertificateDer<'static>>),
+    /// The system's, and these.
+    SystemAnd(Vec<CertificateDer<'static>>),
 }
 
 /// Why there is no answer.
@@ -52,10 +61,32 @@ pub enum SendError {
     },
 }
 
+impl SendError {
+    /// Whether the far end ended the connection with a TCP reset.
+    pub fn is_reset(&self) -> bool {
+        let Self::NoAnswer { source, .. } = self else { return false };
+        let mut cause = std::error::Error::source(source);
+        while let Some(error) = cause {
+            if error.downcast_ref::<io::Error>().is_some_and(|e| e.kind() == io::ErrorKind::ConnectionReset) {
+                return true;
+            }
+            cause = error.source();
+        }
+        false
+    }
+}
+
 impl Upstream {
-    /// Dials with `dialer`, and trusts the system's roots and those in `extra_roots`.
-    pub fn new(dialer: Dialer, extra_roots: Vec<PathBuf>) -> Self {
-        Self { dialer, pool: Arc::default(), extra_roots, connector: OnceCell::new() }
+    /// Dials with `dialer`, and believes what `roots` vouch for.
+    pub fn new(dialer: Dialer, roots: Roots) -> Self {
+        Self { dialer, pool: Arc::default(), roots, connector: OnceCell::new() }
+    }
+
+    /// Reads the roots ahead of the first request, whose latency would else tell of it.
+    pub async fn warm(&self) {
+        if let Err(e) = self.connector().await {
+            tracing::error!("no TLS upstream: {e}");
+        }
     }
 
     /// How connections are opened.
@@ -102,19 +133,24 @@ impl Upstream {
         target: &Target,
         io: UpstreamIo,
     ) -> Result<tokio_rustls::client::TlsStream<UpstreamIo>, String> {
-        let connector = self.connector.get_or_try_init(|| self.make_connector()).await.map_err(|e| e.to_string())?;
+        let connector = self.connector().await.map_err(|e| e.to_string())?;
         let name = ServerName::try_from(target.host.to_string()).map_err(|e| e.to_string())?;
         let handshaking = tokio::time::timeout(super::dial::CONNECT_TIMEOUT, connector.connect(name, io));
         handshaking.await.map_err(|_| "no TLS handshake within 10 s".to_owned())?.map_err(|e| format!("TLS: {e}"))
     }
 
-    async fn make_connector(&self) -> Result<TlsConnector, tls::Error> {
-        let extra = self.extra_roots.clone();
-        let load = move || tls::trusted_roots(&extra).and_then(|roots| tls::client_config(tls::root_store(roots)));
-        let config =
-            tokio::task::spawn_blocking(load).await.unwrap_or_else(|e| std::panic::resume_unwind(e.into_panic()))?;
-        Ok(TlsConnector::from(Arc::new(config)))
+    async fn connector(&self) -> Result<&TlsConnector, tls::Error> {
+        self.connector.get_or_try_init(|| connector(self.roots.clone())).await
     }
+}
+
+async fn connector(roots: Roots) -> Result<TlsConnector, tls::Error> {
+    let load = move || match roots {
+        Roots::Only(these) => these,
+        Roots::SystemAnd(these) => tls::system_roots().into_iter().chain(these).collect(),
+    };
+    let roots = tokio::task::spawn_blocking(load).await.unwrap_or_else(|e| std::panic::resume_unwind(e.into_panic()));
+    Ok(TlsConnector::from(Arc::new(tls::client_config(tls::root_store(roots))?)))
 }
 
 async fn exchange(

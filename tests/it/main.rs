@@ -1,5 +1,19 @@
 //! The one integration binary; each module below is one subject.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::print_stdout,
+    reason = "a test fails by panicking, and says what it saw"
+)]
 
 mod decode;
 mod errors;
+mod fault;
+mod forward;
+mod memory;
+mod outcome;
 mod profile;
+mod run;
+mod support;
+mod tls;
+mod transparent;

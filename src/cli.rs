@@ -1,0 +1,180 @@
+//! The command line, as clap understands it. Only parsing: nothing is opened, bound or started here.
+
+use std::ffi::OsString;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+
+use crate::aws::catalog;
+use crate::net::dial::Resolve;
+use crate::net::target::Target;
+
+/// A transparent chaos proxy in front of real AWS or any emulator.
+#[derive(Debug, Parser)]
+#[command(name = "squall", version = long_version(), max_term_width = 110, subcommand_required = true, arg_required_else_help = true)]
+pub struct Cli {
+    /// Say more: -v one line an exchange, -vv what happens on connections. SQUALL_LOG takes a tracing filter.
+    #[arg(short, long, global = true, action = ArgAction::Count)]
+    pub verbose: u8,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What Squall can do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run CMD with its AWS calls going through Squall; report at the end.
+    #[command(after_help = RUN_HELP)]
+    Run(RunArgs),
+    /// Run the proxy until stopped (Ctrl-C or SIGTERM); report at the end.
+    Serve(ServeArgs),
+    /// The chaos resilience drill, self-contained: a stand-in for DynamoDB, 50 writes, three profiles.
+    Demo(DemoArgs),
+    /// Parse and lint profiles against the catalog of AWS's services.
+    Check(CheckArgs),
+    /// Becomes CMD, which then dies with Squall.
+    #[command(name = EXEC, hide = true)]
+    Exec(ExecArgs),
+}
+
+/// `squall run`
+#[derive(Debug, Args)]
+pub struct RunArgs {
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "flattened; documented on the type")]
+    pub proxy: ProxyArgs,
+    /// The program and its arguments.
+    #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true, value_name = "CMD")]
+    pub command: Vec<OsString>,
+}
+
+/// `squall serve`
+#[derive(Debug, Args)]
+pub struct ServeArgs {
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "flattened; documented on the type")]
+    pub proxy: ProxyArgs,
+    /// Once listening, write {"listen": […], "ca": "…", "seed": N} to this file.
+    #[arg(long, value_name = "FILE")]
+    pub ready_file: Option<PathBuf>,
+}
+
+/// `squall demo`
+#[derive(Debug, Args)]
+pub struct DemoArgs {
+    /// Replay the dice of another run.
+    #[arg(long, value_name = "N", default_value_t = 42)]
+    pub seed: u64,
+    /// How to print the result.
+    #[arg(long, value_enum, default_value_t = Output::Text)]
+    pub output: Output,
+}
+
+/// `squall check`
+#[derive(Debug, Args)]
+pub struct CheckArgs {
+    /// Ready-made profiles by name, or profile files.
+    #[arg(required = true, value_name = "PROFILE")]
+    pub profiles: Vec<String>,
+    /// How to print what was found.
+    #[arg(long, value_enum, default_value_t = Output::Text)]
+    pub output: Output,
+}
+
+/// The hidden last step before a child program.
+#[derive(Debug, Args)]
+pub struct ExecArgs {
+    /// The process whose death ends the program.
+    pub parent: i32,
+    /// The program and its arguments.
+    #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
+    pub command: Vec<OsString>,
+}
+
+/// How facts are printed.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub enum Output {
+    /// For programs.
+    Json,
+    /// For people.
+    Text,
+}
+
+/// What `run` and `serve` share.
+#[derive(Debug, Args)]
+pub struct ProxyArgs {
+    /// Listen here; repeatable [default: port 4577 on 127.0.0.1 and ::1; `run` takes a free port if 4577 is taken].
+    #[arg(long, value_name = "ADDR", env = "SQUALL_LISTEN", value_delimiter = ',')]
+    pub listen: Vec<SocketAddr>,
+    /// What should go wrong: a ready-made profile's name or a file; repeatable [default: nothing goes wrong].
+    #[arg(long, value_name = "NAME|FILE", env = "SQUALL_PROFILE", value_delimiter = ',')]
+    pub profile: Vec<String>,
+    /// Send every AWS host, and all endpoint requests, to this emulator [default: real AWS].
+    #[arg(long, value_name = "URL", env = "SQUALL_UPSTREAM", value_parser = Target::from_url)]
+    pub upstream: Option<Target>,
+    /// This host and port is at this address, whatever DNS says; repeatable.
+    #[arg(long, value_name = "HOST:PORT:IP")]
+    pub resolve: Vec<Resolve>,
+    /// Trust the certificates in this PEM file upstream, beside the system's roots; repeatable.
+    #[arg(long, value_name = "FILE")]
+    pub upstream_ca: Vec<PathBuf>,
+    /// Terminate TLS for this host too (`*.` in front: for all below it); repeatable.
+    #[arg(long, value_name = "HOST")]
+    pub intercept: Vec<String>,
+    /// Keep the certificate authority here [default: `serve` in the user's data directory, `run` in memory].
+    #[arg(long, value_name = "DIR", env = "SQUALL_CA_DIR", conflicts_with_all = ["ca_cert", "ca_key"])]
+    pub ca_dir: Option<PathBuf>,
+    /// Mint with your own certificate authority: its certificate (PEM).
+    #[arg(long, value_name = "FILE", requires = "ca_key")]
+    pub ca_cert: Option<PathBuf>,
+    /// … and its key (PEM).
+    #[arg(long, value_name = "FILE", requires = "ca_cert")]
+    pub ca_key: Option<PathBuf>,
+    /// Replay the dice of another run [default: the profile's seed, or drawn and printed].
+    #[arg(long, value_name = "N", env = "SQUALL_SEED")]
+    pub seed: Option<u64>,
+    /// Write every exchange to this file, as JSON Lines.
+    #[arg(long, value_name = "FILE")]
+    pub ledger: Option<PathBuf>,
+    /// Write the report to this file too, as JSON.
+    #[arg(long, value_name = "FILE")]
+    pub summary: Option<PathBuf>,
+    /// Leave `x-squall-fault` off injected answers.
+    #[arg(long)]
+    pub unmarked: bool,
+}
+
+fn long_version() -> &'static str {
+    static VERSION: std::sync::LazyLock<String> =
+        std::sync::LazyLock::new(|| format!("{} (catalog: {})", env!("CARGO_PKG_VERSION"), catalog::version()));
+    &VERSION
+}
+
+/// The hidden subcommand's name.
+pub const EXEC: &str = "__exec";
+
+const RUN_HELP: &str = "\
+Exit codes: CMD's own (128+n if signal n ended it); 125 if Squall itself failed, 126 if CMD is not executable, 127 if it was not found.
+
+Examples:
+  squall run --profile dynamodb-throttle -- pytest tests/
+  squall run --upstream http://localhost:4566 --profile ./chaos.yaml -- python app.py";
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_definitions_are_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn the_version_names_the_catalog() {
+        assert!(long_version().contains("botocore 1."), "{}", long_version());
+    }
+}

@@ -1,0 +1,175 @@
+//! Starting a proxy from its settings, and ending it: what `run`, `serve` and `demo` have in common.
+
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result};
+use tokio::runtime::Runtime;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::clock;
+use crate::ledger::{RuleLine, Run};
+use crate::net::listen::Listener;
+use crate::net::target::Scheme;
+use crate::profile::RuleStates;
+use crate::proxy::{Proxy, connection};
+use crate::settings::{Listen, Settings};
+
+/// A proxy that accepts connections.
+pub struct Running {
+    proxy: Arc<Proxy>,
+    accepting: Vec<JoinHandle<()>>,
+    started: Instant,
+    summary: Option<PathBuf>,
+}
+
+impl Running {
+    /// Binds and starts accepting. Inside a tokio runtime.
+    pub fn start(settings: Settings) -> Result<Self> {
+        let listeners = bind(&settings.listen)?;
+        let listening: Vec<_> = listeners.iter().map(Listener::address).collect();
+        for address in listening.iter().filter(|address| !address.ip().to_canonical().is_loopback()) {
+            tracing::warn!("{address} can be reached from other machines: whoever reaches it can use this proxy");
+        }
+        let states = RuleStates::new(&settings.plan);
+        let proxy = Arc::new(Proxy {
+            authority: settings.authority,
+            upstream: settings.upstream,
+            emulator: settings.emulator,
+            intercept: settings.intercept,
+            listening,
+            plan: settings.plan,
+            states,
+            ledger: settings.ledger,
+            marked: settings.marked,
+            sightings: crate::proxy::Sightings::default(),
+            tasks: TaskTracker::new(),
+            stop: CancellationToken::new(),
+        });
+        if proxy.emulator.as_ref().is_none_or(|emulator| emulator.scheme == Scheme::Https) {
+            let proxy = Arc::clone(&proxy);
+            tokio::spawn(async move { proxy.upstream.warm().await });
+        }
+        let accepting =
+            listeners.into_iter().map(|listener| tokio::spawn(accept(Arc::clone(&proxy), listener))).collect();
+        Ok(Self { proxy, accepting, started: clock::now(), summary: settings.summary })
+    }
+
+    /// Where it listens; never empty.
+    pub fn addresses(&self) -> &[SocketAddr] {
+        &self.proxy.listening
+    }
+
+    /// The shared state.
+    pub fn proxy(&self) -> &Arc<Proxy> {
+        &self.proxy
+    }
+
+    /// The proxy's URL, as HTTPS_PROXY and AWS_ENDPOINT_URL take it. A wildcard address is reached through loopback.
+    pub fn url(&self) -> String {
+        let address = self.addresses().first().copied().unwrap_or_else(|| DEFAULT_V4.into());
+        let reachable = match address.ip() {
+            IpAddr::V4(ip) if ip.is_unspecified() => SocketAddr::new(Ipv4Addr::LOCALHOST.into(), address.port()),
+            IpAddr::V6(ip) if ip.is_unspecified() => SocketAddr::new(Ipv6Addr::LOCALHOST.into(), address.port()),
+            _ => address,
+        };
+        format!("http://{reachable}")
+    }
+
+    /// Stops accepting, lets exchanges end for a while, and gives the shared state back for the report.
+    pub async fn finish(self) -> Finished {
+        for accepting in &self.accepting {
+            accepting.abort();
+        }
+        self.proxy.stop.cancel();
+        self.proxy.tasks.close();
+        if tokio::time::timeout(DRAIN, self.proxy.tasks.wait()).await.is_err() {
+            tracing::warn!("{} connections were still open after {DRAIN:?} and are cut", self.proxy.tasks.len());
+        }
+        let ran = clock::now().duration_since(self.started);
+        Finished { proxy: self.proxy, ran, summary: self.summary }
+    }
+}
+
+/// A proxy that has ended, and what it knows.
+pub struct Finished {
+    /// The shared state.
+    pub proxy: Arc<Proxy>,
+    /// How long it ran.
+    pub ran: Duration,
+    /// Where the summary goes.
+    pub summary: Option<PathBuf>,
+}
+
+impl Finished {
+    /// What the run was, as reports tell it.
+    pub fn run(&self) -> Run {
+        let Proxy { plan, states, sightings, .. } = &*self.proxy;
+        let rules = states.tallies(plan).into_iter().map(|tally| RuleLine {
+            name: tally.rule.to_string(),
+            matched: tally.matched,
+            fired: tally.fired,
+            why_never: tally.why_never(),
+        });
+        Run {
+            seed: plan.seed(),
+            profiles: vec![plan.name().to_owned()],
+            upstream: upstream_in_words(&self.proxy),
+            duration: self.ran,
+            rules: rules.collect(),
+            connections: sightings.counts(),
+        }
+    }
+}
+
+/// Where requests go, as a person would say it.
+pub fn upstream_in_words(proxy: &Proxy) -> String {
+    proxy.emulator.as_ref().map_or_else(|| "REAL AWS".to_owned(), |emulator| format!("{emulator} (for every AWS host)"))
+}
+
+/// The runtime everything asynchronous lives in.
+pub fn runtime() -> io::Result<Runtime> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build()
+}
+
+async fn accept(proxy: Arc<Proxy>, listener: Listener) {
+    loop {
+        let arrival = listener.accept().await;
+        proxy.tasks.spawn(connection::serve(Arc::clone(&proxy), arrival));
+    }
+}
+
+fn bind(listen: &Listen) -> Result<Vec<Listener>> {
+    match listen {
+        Listen::Exactly(addresses) => addresses.iter().map(|address| bind_one(*address)).collect(),
+        Listen::Default { or_free_port } => bind_default(*or_free_port),
+    }
+}
+
+fn bind_default(or_free_port: bool) -> Result<Vec<Listener>> {
+    let v4 = match Listener::bind(DEFAULT_V4.into()) {
+        Err(e) if or_free_port && e.kind() == io::ErrorKind::AddrInUse => bind_one((Ipv4Addr::LOCALHOST, 0).into())?,
+        bound => bound.with_context(|| cannot_listen(DEFAULT_V4.into()))?,
+    };
+    let v6 = SocketAddr::new(Ipv6Addr::LOCALHOST.into(), v4.address().port());
+    // A machine without IPv6, or a port taken there by somebody else: clients that use the default come over IPv4 just as well.
+    let v6 = Listener::bind(v6).inspect_err(|e| tracing::info!("not listening on {v6}: {e}")).ok();
+    Ok([Some(v4), v6].into_iter().flatten().collect())
+}
+
+fn bind_one(address: SocketAddr) -> Result<Listener> {
+    Listener::bind(address).with_context(|| cannot_listen(address))
+}
+
+fn cannot_listen(address: SocketAddr) -> String {
+    format!("cannot listen on {address}; choose another address with --listen (port 0 takes any free one)")
+}
+
+const DEFAULT_V4: std::net::SocketAddrV4 = std::net::SocketAddrV4::new(Ipv4Addr::LOCALHOST, 4577);
+/// How long open exchanges may go on after the end was asked for.
+const DRAIN: Duration = Duration::from_secs(5);

@@ -1,0 +1,63 @@
+//! What Squall says to people, on stderr: stdout belongs to the program that runs under it.
+#![expect(clippy::print_stderr, reason = "this module is Squall's voice")]
+
+use std::io::IsTerminal as _;
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+
+use super::launch::{Finished, Running, upstream_in_words};
+use crate::report::{self, Borders, Hints, Layout};
+
+/// One line in Squall's name.
+pub fn line(text: &str) {
+    eprintln!("squall: {text}");
+}
+
+/// Text that speaks for itself.
+pub fn text(text: &str) {
+    eprintln!("{}", text.trim_end());
+}
+
+/// Where it listens, where requests go, what will happen to them.
+pub fn start(running: &Running) {
+    let proxy = running.proxy();
+    let urls: Vec<_> = running.addresses().iter().map(|address| format!("http://{address}")).collect();
+    line(&format!("listening on {}", urls.join(" and ")));
+    line(&format!("upstream: {}", upstream_in_words(proxy)));
+    let rules = proxy.plan.rules().len();
+    let trouble = if rules == 0 {
+        "nothing will go wrong".to_owned()
+    } else {
+        format!("{rules} rule{}", if rules == 1 { "" } else { "s" })
+    };
+    line(&format!("profile: {}, {trouble}; seed {}", proxy.plan.name(), proxy.plan.seed()));
+}
+
+/// The exit code, after the error has been told if there is one.
+pub fn end(result: anyhow::Result<ExitCode>, failure: ExitCode) -> ExitCode {
+    result.unwrap_or_else(|e| {
+        line(&format!("{e:#}"));
+        failure
+    })
+}
+
+/// The report, and everything else that is owed at the end: the summary file, the ledger's last lines.
+pub fn report(finished: &Finished, hints: &Hints) -> anyhow::Result<()> {
+    let proxy = &finished.proxy;
+    let summary = proxy.ledger.summary(finished.run());
+    let terminal = std::io::stderr();
+    let layout = match rustix::termios::tcgetwinsize(&terminal) {
+        Ok(size) if terminal.is_terminal() => {
+            Layout { width: Some(size.ws_col).filter(|w| *w > 0), borders: Borders::Utf8 }
+        }
+        _ => Layout::default(),
+    };
+    text(&report::text(&summary, hints, layout));
+    let ledger = proxy.ledger.close();
+    if let Some(file) = &finished.summary {
+        let json = report::json(&summary, hints)?;
+        std::fs::write(file, json).with_context(|| format!("--summary {}", file.display()))?;
+    }
+    Ok(ledger?)
+}

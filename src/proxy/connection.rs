@@ -1,0 +1,272 @@
+//! A connection's way from its first bytes to HTTP: sniff, terminate or tunnel.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::BytesMut;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::upgrade::Upgraded;
+use hyper::{Method, Request, Response, StatusCode};
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio_rustls::TlsAcceptor;
+
+use super::exchange::ExchangeBody;
+use super::handle::{self, Abort};
+use super::own::{self, Reason};
+use super::route::Connection;
+use super::{Proxy, Sightings};
+use crate::ledger::Mode;
+use crate::net::body::{ResponseBody, Watched};
+use crate::net::io::ClientIo;
+use crate::net::listen::Arrival;
+use crate::net::name::HostName;
+use crate::net::rewind::Rewind;
+use crate::net::sniff::{self, Speech};
+use crate::net::target::{Scheme, Target};
+use crate::net::tunnel;
+
+/// The client's stream with what was sniffed put back.
+type ClientStream = Rewind<ClientIo>;
+
+/// Serves one accepted connection to its end.
+pub async fn serve(proxy: Arc<Proxy>, arrival: Arrival) {
+    let mut io = ClientIo::new(arrival.stream);
+    let control = Arc::clone(io.control());
+    let connection = Connection { client: arrival.client, control, secure: false, target: None, mode: Mode::Endpoint };
+    let mut seen = BytesMut::new();
+    let speech = match tokio::time::timeout(FIRST_BYTES, sniff::sniff(&mut io, &mut seen)).await {
+        Ok(Ok(Some(speech))) => speech,
+        Ok(Ok(None)) => return,
+        Ok(Err(e)) => return tracing::debug!("{} closed before a first request: {e}", arrival.client),
+        Err(_) => return tracing::debug!("{} said nothing for {FIRST_BYTES:?}", arrival.client),
+    };
+    if proxy.upstream.dialer().is_ours(arrival.client) {
+        return tracing::warn!(
+            "refused a connection of our own: the upstream leads back to Squall; check --upstream and --resolve"
+        );
+    }
+    match speech {
+        Speech::Http1 => speak_proxy(proxy, connection, Rewind::new(seen.freeze(), io)).await,
+        Speech::Tls => direct_tls(proxy, connection, io, seen, arrival.local.ip()).await,
+        Speech::Http2 => tracing::warn!("{} speaks HTTP/2 in the clear, which is not spoken here", arrival.client),
+        Speech::Other => tracing::debug!("{} speaks neither HTTP nor TLS", arrival.client),
+    }
+}
+
+/// TLS without a CONNECT before it: the client took us for the server.
+async fn direct_tls(
+    proxy: Arc<Proxy>,
+    mut connection: Connection,
+    mut io: ClientIo,
+    mut seen: BytesMut,
+    local: std::net::IpAddr,
+) {
+    let hello = match sniff::client_hello(&mut io, &mut seen).await {
+        Ok(hello) => hello,
+        Err(e) => return tracing::debug!("{}: no TLS ClientHello: {e}", connection.client),
+    };
+    let name = hello.server_name.as_deref().map_or_else(|| HostName::Ip(local.to_canonical()), HostName::parse);
+    let is_loopback =
+        matches!(&name, HostName::Ip(ip) if ip.is_loopback()) || name == HostName::Dns("localhost".to_owned());
+    let text = name.to_string();
+    if !is_loopback && !proxy.intercepts(&text) {
+        return tracing::warn!(
+            "{} wants TLS as {name}, which is neither AWS's nor listed; add --intercept {name}",
+            connection.client
+        );
+    }
+    connection.target = (!is_loopback).then(|| Arc::new(Target::new(Scheme::Https, &text, 443)));
+    connection.mode = Mode::Tls;
+    terminate(proxy, connection, Rewind::new(seen.freeze(), io), &name).await;
+}
+
+/// Speaks TLS as `name`, then HTTP inside it.
+async fn terminate<T>(proxy: Arc<Proxy>, mut connection: Connection, io: T, name: &HostName)
+where
+    T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let config = match proxy.authority.server_config(name) {
+        Ok(config) => config,
+        Err(e) => return tracing::warn!("{e}"),
+    };
+    match tokio::time::timeout(HANDSHAKE, TlsAcceptor::from(config).accept(io)).await {
+        Ok(Ok(stream)) => {
+            connection.secure = true;
+            speak_origin(proxy, connection, stream).await;
+        }
+        Ok(Err(e)) => refused(&proxy, name, &e),
+        Err(_) => tracing::debug!("no TLS handshake with {} within {HANDSHAKE:?}", connection.client),
+    }
+}
+
+fn refused(proxy: &Proxy, name: &HostName, e: &io::Error) {
+    Sightings::count(&proxy.sightings.refused_handshakes);
+    tracing::warn!(
+        "a client broke off the TLS handshake for {name}: {e}; does it trust Squall's certificate authority?"
+    );
+}
+
+/// HTTP on a connection as it was accepted: the one place where CONNECT has a meaning.
+async fn speak_proxy(proxy: Arc<Proxy>, connection: Connection, io: ClientStream) {
+    let (here, connection) = (Arc::clone(&proxy), Arc::new(connection));
+    let client = connection.client;
+    let answer = move |request: Request<Incoming>| {
+        let (proxy, connection) = (Arc::clone(&here), Arc::clone(&connection));
+        async move {
+            if request.method() == Method::CONNECT {
+                return Ok(connect(proxy, &connection, request).await.map(Watched::unwatched));
+            }
+            handle::handle(proxy, connection, request).await
+        }
+    };
+    speak_http1(&proxy, client, io, answer).await;
+}
+
+/// HTTP inside TLS or a tunnel.
+async fn speak_origin<T>(proxy: Arc<Proxy>, connection: Connection, io: T)
+where
+    T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let (here, connection) = (Arc::clone(&proxy), Arc::new(connection));
+    let client = connection.client;
+    let answer = move |request| handle::handle(Arc::clone(&here), Arc::clone(&connection), request);
+    speak_http1(&proxy, client, io, answer).await;
+}
+
+async fn speak_http1<T, F>(proxy: &Proxy, client: SocketAddr, io: T, answer: impl Fn(Request<Incoming>) -> F)
+where
+    T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    F: Future<Output = Result<Response<ExchangeBody>, Abort>>,
+{
+    let mut builder = http1::Builder::new();
+    builder.auto_date_header(false).preserve_header_case(true).max_headers(crate::net::MOST_HEADERS);
+    let serving = builder.serve_connection(TokioIo::new(io), service_fn(answer)).with_upgrades();
+    tokio::pin!(serving);
+    let ended = tokio::select! {
+        ended = serving.as_mut() => ended,
+        () = proxy.stop.cancelled() => {
+            serving.as_mut().graceful_shutdown();
+            serving.await
+        }
+    };
+    if let Err(e) = ended {
+        tracing::debug!("the connection of {client} ended: {e}");
+    }
+}
+
+async fn connect(proxy: Arc<Proxy>, connection: &Connection, request: Request<Incoming>) -> Response<ResponseBody> {
+    Sightings::count(&proxy.sightings.connects);
+    let Some(authority) = request.uri().authority() else {
+        return own::answer(Reason::BadRequest, "CONNECT needs HOST:PORT");
+    };
+    let target = Arc::new(Target::from_authority(Scheme::Https, authority));
+    if proxy.is_self(&target.host, target.port) {
+        return own::answer(Reason::Loop, &format!("a tunnel to {target} would lead back to Squall itself"));
+    }
+    let connection = Connection { target: Some(Arc::clone(&target)), mode: Mode::Connect, ..connection.clone() };
+    let tasks = proxy.tasks.clone();
+    if proxy.intercepts(&target.host) {
+        tasks.spawn(upgraded(request, move |stream| intercept(proxy, connection, stream)));
+        return connected();
+    }
+    match proxy.upstream.dialer().dial(&target).await {
+        Ok(far) => {
+            tasks.spawn(upgraded(request, move |stream| carry(proxy, connection, stream, far)));
+            connected()
+        }
+        Err(e) => own::answer(Reason::UpstreamUnreachable, &format!("cannot reach {target}: {e}")),
+    }
+}
+
+fn connected() -> Response<ResponseBody> {
+    let mut response = Response::new(ResponseBody::Own(None));
+    *response.status_mut() = StatusCode::OK;
+    response
+}
+
+/// Takes the stream back from hyper once the CONNECT is answered, and goes on with it.
+async fn upgraded<F>(request: Request<Incoming>, proceed: impl FnOnce(Rewind<ClientStream>) -> F)
+where
+    F: Future<Output = ()>,
+{
+    let upgraded: Upgraded = match hyper::upgrade::on(request).await {
+        Ok(upgraded) => upgraded,
+        Err(e) => return tracing::debug!("a client left while its tunnel was opened: {e}"),
+    };
+    match upgraded.downcast::<TokioIo<ClientStream>>() {
+        Ok(parts) => proceed(Rewind::new(parts.read_buf, parts.io.into_inner())).await,
+        Err(_) => tracing::error!("hyper gave back another stream than it was given"),
+    }
+}
+
+/// Inside a CONNECT to AWS: TLS is terminated, HTTP is read, anything else is carried through.
+async fn intercept(proxy: Arc<Proxy>, mut connection: Connection, mut stream: Rewind<ClientStream>) {
+    let Some(target) = connection.target.clone() else { return };
+    let mut seen = BytesMut::new();
+    let told = tokio::time::timeout(SILENCE, sniff::sniff(&mut stream, &mut seen)).await;
+    match told {
+        Ok(Ok(Some(Speech::Tls))) => {
+            let hello = match sniff::client_hello(&mut stream, &mut seen).await {
+                Ok(hello) => hello,
+                Err(e) => return tracing::debug!("{}: no TLS ClientHello: {e}", connection.client),
+            };
+            let name = hello.server_name.as_deref().unwrap_or(&target.host);
+            connection.target = Some(Arc::new(named(&target, name)));
+            let name = HostName::parse(name);
+            terminate(proxy, connection, Rewind::new(seen.freeze(), stream), &name).await;
+        }
+        Ok(Ok(Some(Speech::Http1))) => {
+            connection.target = Some(Arc::new(Target { scheme: Scheme::Http, ..(*target).clone() }));
+            speak_origin(proxy, connection, Rewind::new(seen.freeze(), stream)).await;
+        }
+        Ok(Ok(None)) => {}
+        // Something else, or a client that waits for the server to speak first.
+        Ok(Ok(Some(Speech::Http2 | Speech::Other))) | Err(_) => {
+            let stream = Rewind::new(seen.freeze(), stream);
+            match proxy.upstream.dialer().dial(&target).await {
+                Ok(far) => carry(proxy, connection, stream, far).await,
+                Err(e) => tracing::warn!("cannot reach {target}: {e}"),
+            }
+        }
+        Ok(Err(e)) => tracing::debug!("{} closed its tunnel to {target}: {e}", connection.client),
+    }
+}
+
+/// The CONNECT authority under the name its ClientHello gives: a client that resolved the name itself connects to an address.
+fn named(target: &Target, name: &str) -> Target {
+    let address = target.host.parse().ok().filter(|_| name != target.host);
+    Target { host: name.into(), address, ..target.clone() }
+}
+
+/// Copies bytes both ways, undecrypted.
+async fn carry<S>(proxy: Arc<Proxy>, connection: Connection, mut stream: S, mut far: crate::net::dial::UpstreamIo)
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    Sightings::count(&proxy.sightings.tunnels);
+    let copying = tunnel::tunnel(&mut stream, &mut far);
+    tokio::select! {
+        ended = copying => match ended {
+            Ok(carried) => tracing::debug!("tunnel of {} closed: {} bytes up, {} down", connection.client, carried.up, carried.down),
+            Err(e) => {
+                // What the far end did to us is done to the client.
+                if e.kind() == io::ErrorKind::ConnectionReset {
+                    connection.control.reset();
+                }
+                tracing::debug!("tunnel of {} broke: {e}", connection.client);
+            }
+        },
+        () = proxy.stop.cancelled() => {}
+    }
+}
+
+/// A client that connects ahead of its first request may wait long; one that never speaks is let go.
+const FIRST_BYTES: Duration = Duration::from_secs(300);
+const HANDSHAKE: Duration = Duration::from_secs(30);
+/// After this, a client in a tunnel is taken to wait for the server to speak first.
+const SILENCE: Duration = Duration::from_secs(2);

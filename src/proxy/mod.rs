@@ -1,0 +1,102 @@
+//! The request path: from an accepted connection to a closed ledger entry.
+//!
+//! [`connection`] takes a connection up to HTTP, [`handle`] carries one exchange through, [`inject`] is the only place where trouble
+//! is made, and [`exchange`] keeps what happened until it can be recorded. Which service is which is none of this module's business.
+
+pub mod connection;
+pub mod exchange;
+pub mod handle;
+pub mod inject;
+pub mod own;
+pub mod route;
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::aws::partition;
+use crate::ledger::{Connections, Ledger};
+use crate::net::authority::CertificateAuthority;
+use crate::net::name::{HostName, Permitted};
+use crate::net::target::Target;
+use crate::net::upstream::Upstream;
+use crate::profile::{Plan, RuleStates};
+
+/// Everything the request path needs, shared by all connections.
+pub struct Proxy {
+    /// Speaks TLS for the names we terminate.
+    pub authority: CertificateAuthority,
+    /// The way to far ends.
+    pub upstream: Upstream,
+    /// Where every AWS host is sent instead, if anywhere.
+    pub emulator: Option<Arc<Target>>,
+    /// Hosts beside AWS's whose TLS is terminated.
+    pub intercept: Permitted,
+    /// The addresses we listen on: a request to one of them is for the endpoint.
+    pub listening: Vec<SocketAddr>,
+    /// What should happen when.
+    pub plan: Plan,
+    /// How far the plan's rules have come.
+    pub states: RuleStates,
+    /// What happened.
+    pub ledger: Ledger,
+    /// Whether injected answers carry `x-squall-fault`.
+    pub marked: bool,
+    /// Signs of life that are not exchanges.
+    pub sightings: Sightings,
+    /// Live connections and tunnels.
+    pub tasks: TaskTracker,
+    /// Tells connections to finish what they are at and close.
+    pub stop: CancellationToken,
+}
+
+/// What was seen beside exchanges: it explains a run in which no AWS request came.
+#[derive(Debug, Default)]
+pub struct Sightings {
+    /// CONNECT requests.
+    pub connects: AtomicU64,
+    /// Connections copied through undecrypted.
+    pub tunnels: AtomicU64,
+    /// TLS handshakes that clients broke off: most likely they do not trust the certificate authority.
+    pub refused_handshakes: AtomicU64,
+}
+
+impl Proxy {
+    /// Whether TLS to this host is terminated.
+    pub fn intercepts(&self, host: &str) -> bool {
+        partition::is_aws_host(host) || self.intercept.allows(&HostName::parse(host))
+    }
+
+    /// Whether this target is one of our own listeners.
+    pub fn is_self(&self, host: &str, port: u16) -> bool {
+        let here = |address: &SocketAddr| match HostName::parse(host) {
+            HostName::Ip(ip) => ip == address.ip() || (address.ip().is_unspecified() && is_loopback(ip)),
+            HostName::Dns(name) => name == "localhost" && (is_loopback(address.ip()) || address.ip().is_unspecified()),
+        };
+        self.listening.iter().any(|address| address.port() == port && here(address))
+    }
+}
+
+impl Sightings {
+    /// One more.
+    pub fn count(counter: &AtomicU64) {
+        counter.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// The counts so far.
+    pub fn counts(&self) -> Connections {
+        let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        Connections {
+            connects: count(&self.connects),
+            tunnels: count(&self.tunnels),
+            refused_handshakes: count(&self.refused_handshakes),
+        }
+    }
+}
+
+fn is_loopback(ip: IpAddr) -> bool {
+    ip.to_canonical().is_loopback()
+}

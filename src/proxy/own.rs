@@ -1,0 +1,53 @@
+//! Answers in Squall's own name: never AWS's, never injected, and marked so.
+
+use bytes::Bytes;
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue, SERVER};
+use http::{Response, StatusCode};
+
+use crate::net::body::ResponseBody;
+
+/// Why Squall itself answers: the value of `x-squall-error`.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Reason {
+    /// The request cannot be carried: it names no host, or a scheme nobody speaks.
+    BadRequest,
+    /// The request would come back to Squall.
+    Loop,
+    /// An endpoint request came, and nobody said where the emulator is.
+    NoUpstream,
+    /// The far end cannot be reached.
+    UpstreamUnreachable,
+}
+
+impl Reason {
+    /// As written in the header.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::BadRequest => "bad-request",
+            Self::Loop => "loop",
+            Self::NoUpstream => "no-upstream",
+            Self::UpstreamUnreachable => "upstream-unreachable",
+        }
+    }
+
+    fn status(self) -> StatusCode {
+        match self {
+            Self::BadRequest => StatusCode::BAD_REQUEST,
+            Self::Loop => StatusCode::LOOP_DETECTED,
+            Self::NoUpstream | Self::UpstreamUnreachable => StatusCode::BAD_GATEWAY,
+        }
+    }
+}
+
+/// An answer that says in plain text what went wrong and what to do.
+pub fn answer(reason: Reason, text: &str) -> Response<ResponseBody> {
+    let body = Bytes::from(format!("squall: {text}\n"));
+    let mut response = Response::new(ResponseBody::Own(None));
+    *response.status_mut() = reason.status();
+    let headers = response.headers_mut();
+    headers.insert(SERVER, HeaderValue::from_static("squall"));
+    headers.insert(HeaderName::from_static("x-squall-error"), HeaderValue::from_static(reason.as_str()));
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    headers.insert(CONTENT_LENGTH, HeaderValue::from(body.len()));
+    response.map(|_| ResponseBody::Own(Some(body)))
+}

@@ -1,0 +1,158 @@
+//! Process settings: what the flags and environment come to once files are read and defaults filled in.
+//!
+//! [`Settings::resolve`] reads what the command line names (profiles, certificates) and decides every default, so that what starts
+//! later can no longer fail for a word the user wrote.
+
+use std::io::IsTerminal as _;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use anyhow::{Context as _, Result, anyhow, bail};
+use rustls_pki_types::CertificateDer;
+
+use crate::aws::partition;
+use crate::cli::ProxyArgs;
+use crate::command::told;
+use crate::ledger::Ledger;
+use crate::net::authority::CertificateAuthority;
+use crate::net::dial::Dialer;
+use crate::net::name::Permitted;
+use crate::net::target::Target;
+use crate::net::tls;
+use crate::net::upstream::{Roots, Upstream};
+use crate::profile::load;
+use crate::profile::plan::Plan;
+
+/// Everything a proxy is started with.
+pub struct Settings {
+    /// Where to listen.
+    pub listen: Listen,
+    /// What should happen.
+    pub plan: Plan,
+    /// Signs for the names we terminate.
+    pub authority: CertificateAuthority,
+    /// Where the authority is kept, if on disk.
+    pub ca_dir: Option<PathBuf>,
+    /// Hosts beside AWS's to terminate.
+    pub intercept: Permitted,
+    /// The way upstream.
+    pub upstream: Upstream,
+    /// The emulator, if any.
+    pub emulator: Option<Arc<Target>>,
+    /// Where exchanges are noted.
+    pub ledger: Ledger,
+    /// Where the summary goes.
+    pub summary: Option<PathBuf>,
+    /// Whether injected answers are marked.
+    pub marked: bool,
+}
+
+/// Which addresses to listen on.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Listen {
+    /// The default ones; IPv6 only where the machine has it.
+    Default {
+        /// Whether any free port will do if the usual one is taken.
+        or_free_port: bool,
+    },
+    /// Exactly these.
+    Exactly(Vec<SocketAddr>),
+}
+
+/// Where the certificate authority lives unless the user says.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Keep {
+    /// In memory: it ends with the process.
+    InMemory,
+    /// In the user's data directory.
+    OnDisk,
+}
+
+impl Settings {
+    /// Reads and checks everything `args` names. Warnings about the profile go to stderr.
+    pub fn resolve(args: &ProxyArgs, keep: Keep) -> Result<Self> {
+        let plan = load_plan(&args.profile, args.seed)?;
+        let mut intercept = Permitted::default();
+        for host in &args.intercept {
+            intercept.add(host);
+        }
+        let mut extra_roots = Vec::new();
+        for path in &args.upstream_ca {
+            extra_roots.extend(tls::certificates(path).context("--upstream-ca")?);
+        }
+        let (authority, ca_dir) = authority(args, keep)?;
+        let listen = match args.listen.as_slice() {
+            [] => Listen::Default { or_free_port: keep == Keep::InMemory },
+            given => Listen::Exactly(given.to_vec()),
+        };
+        Ok(Self {
+            listen,
+            plan,
+            authority,
+            ca_dir,
+            intercept,
+            upstream: Upstream::new(Dialer::new(args.resolve.iter().cloned()), Roots::SystemAnd(extra_roots)),
+            emulator: args.upstream.clone().map(Arc::new),
+            ledger: Ledger::open(args.ledger.as_deref()).context("--ledger")?,
+            summary: args.summary.clone(),
+            marked: !args.unmarked,
+        })
+    }
+
+    /// A proxy of this process's own use: in front of `emulator`, which `roots` vouch for, on a free port, with nothing kept.
+    pub fn for_emulator(plan: Plan, emulator: Target, roots: Vec<CertificateDer<'static>>) -> Result<Self> {
+        Ok(Self {
+            listen: Listen::Exactly(vec![(Ipv4Addr::LOCALHOST, 0).into()]),
+            plan,
+            authority: CertificateAuthority::create(permitted(&[]))?,
+            ca_dir: None,
+            intercept: Permitted::default(),
+            upstream: Upstream::new(Dialer::default(), Roots::Only(roots)),
+            emulator: Some(Arc::new(emulator)),
+            ledger: Ledger::open(None)?,
+            summary: None,
+            marked: true,
+        })
+    }
+}
+
+/// The names a new authority may speak for: AWS's, this machine's own, and what the user listed.
+pub fn permitted(intercept: &[String]) -> Permitted {
+    let mut permitted = Permitted::with_loopback(partition::dns_suffixes().iter().copied());
+    for host in intercept {
+        permitted.add(host);
+    }
+    permitted
+}
+
+fn authority(args: &ProxyArgs, keep: Keep) -> Result<(CertificateAuthority, Option<PathBuf>)> {
+    if let (Some(certificate), Some(key)) = (&args.ca_cert, &args.ca_key) {
+        return Ok((CertificateAuthority::from_files(certificate, key)?, None));
+    }
+    let permitted = permitted(&args.intercept);
+    let dir = match (&args.ca_dir, keep) {
+        (Some(dir), _) => dir.clone(),
+        (None, Keep::InMemory) => return Ok((CertificateAuthority::create(permitted)?, None)),
+        (None, Keep::OnDisk) => data_dir()?.join("ca"),
+    };
+    Ok((CertificateAuthority::open(&dir, permitted)?, Some(dir)))
+}
+
+fn data_dir() -> Result<PathBuf> {
+    match directories::ProjectDirs::from("", "", "squall") {
+        Some(dirs) => Ok(dirs.data_dir().to_owned()),
+        None => bail!("there is no home directory to keep the certificate authority in; say where with --ca-dir DIR"),
+    }
+}
+
+/// The plan these profiles make. What is doubtful in them is told on stderr.
+pub fn load_plan(profiles: &[String], seed: Option<u64>) -> Result<Plan> {
+    let colour = std::io::stderr().is_terminal();
+    let loaded =
+        load::read(profiles).and_then(|sources| load::load(&sources, seed)).map_err(|e| anyhow!(e.render(colour)))?;
+    for warning in &loaded.warnings {
+        told::text(&warning.render(colour));
+    }
+    Ok(loaded.plan)
+}

@@ -1,0 +1,150 @@
+//! Injected trouble as a client meets it.
+
+use std::time::Duration;
+
+use ::squall::clock;
+use tokio::io::AsyncWriteExt;
+
+use crate::support::upstream::{HOST, Upstream};
+use crate::support::{client, soon, squall};
+
+const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi";
+const THROTTLE: &str = "name: t\nrules:\n  - name: throttle-writes\n    match: {service: dynamodb, operation: PutItem}\n    fault: throttle\n";
+const SLOW_DOWN: &str = "name: t\nrules:\n  - name: slow-down\n    match: {service: s3}\n    fault: throttle\n";
+
+fn put_item(extra: &str, length: usize) -> String {
+    format!(
+        "POST / HTTP/1.1\r\nHost: {HOST}\r\nX-Amz-Target: DynamoDB_20120810.PutItem\r\n\
+         Content-Type: application/x-amz-json-1.0\r\n{AUTHORIZATION}{extra}Content-Length: {length}\r\n\r\n"
+    )
+}
+
+const AUTHORIZATION: &str = "Authorization: AWS4-HMAC-SHA256 Credential=AKIAIOSFODNN7EXAMPLE/20261121/us-east-1/dynamodb/aws4_request, \
+                             SignedHeaders=host, Signature=0\r\n";
+const S3_AUTHORIZATION: &str = "Authorization: AWS4-HMAC-SHA256 Credential=AKIAIOSFODNN7EXAMPLE/20261121/us-east-1/s3/aws4_request, \
+                                SignedHeaders=host, Signature=0\r\n";
+
+#[tokio::test]
+async fn a_throttled_put_never_reaches_dynamodb_and_the_connection_goes_on() {
+    let aws = Upstream::plain(OK).await;
+    let squall = squall::profile(THROTTLE).toward(&aws).run();
+    let mut stream = client::connect(squall.address).await;
+    for _ in 0..3 {
+        let answer = client::exchange(&mut stream, format!("{}{{}}", put_item("", 2))).await;
+        assert_eq!(answer.status(), 400);
+        assert!(answer.text().contains("ProvisionedThroughputExceededException"), "{answer:?}");
+        assert_eq!(answer.field("x-squall-fault").as_deref(), Some("throttle-writes"));
+        assert_eq!(answer.field("connection"), None);
+        let crc = crc32fast::hash(&answer.body).to_string();
+        assert_eq!(answer.field("x-amz-crc32"), Some(crc));
+        assert!(answer.field("date").is_some() && answer.field("x-amzn-requestid").is_some(), "{answer:?}");
+    }
+    assert!(aws.requests().is_empty());
+    // What the rule does not match passes, on the same connection.
+    let get_item = format!("{}{{}}", put_item("", 2)).replace("PutItem", "GetItem");
+    assert_eq!(client::exchange(&mut stream, get_item).await.text(), "hi");
+    assert_eq!(aws.requests().len(), 1);
+}
+
+#[tokio::test]
+async fn an_unmarked_answer_carries_no_trace_of_squall() {
+    let aws = Upstream::plain(OK).await;
+    let squall = squall::profile(THROTTLE).toward(&aws).unmarked().run();
+    let mut stream = client::connect(squall.address).await;
+    let answer = client::exchange(&mut stream, format!("{}{{}}", put_item("", 2))).await;
+    assert_eq!(answer.status(), 400);
+    assert!(!answer.head.to_lowercase().contains("squall"), "{answer:?}");
+}
+
+#[tokio::test]
+async fn a_large_upload_that_is_refused_early_sees_the_error_and_no_reset() {
+    let aws = Upstream::plain(OK).await;
+    let squall = squall::profile(SLOW_DOWN).toward(&aws).run();
+    let stream = client::connect(squall.address).await;
+    let size = 64 << 20;
+    let (mut reading, mut writing) = stream.into_split();
+    let uploading = tokio::spawn(async move {
+        let head = format!(
+            "PUT /bucket/key HTTP/1.1\r\nHost: s3.amazonaws.com\r\n{S3_AUTHORIZATION}Content-Length: {size}\r\n\r\n"
+        );
+        writing.write_all(head.as_bytes()).await?;
+        let chunk = vec![0; 1 << 20];
+        for _ in 0..64 {
+            writing.write_all(&chunk).await?;
+        }
+        Ok::<_, std::io::Error>(writing)
+    });
+    let answer = client::answer(&mut reading).await;
+    assert_eq!((answer.status(), answer.field("connection").as_deref()), (503, Some("close")));
+    assert!(answer.text().contains("SlowDown"), "{answer:?}");
+    let writing = soon("the whole upload", uploading).await.unwrap().expect("the upload was not cut");
+    assert_eq!(client::rest(&mut reading).await.expect("a clean end"), b"");
+    drop(writing);
+    assert!(aws.requests().is_empty());
+}
+
+#[tokio::test]
+async fn an_upload_that_waits_for_100_continue_gets_the_error_instead() {
+    let aws = Upstream::plain(OK).await;
+    let squall = squall::profile(SLOW_DOWN).toward(&aws).run();
+    let mut stream = client::connect(squall.address).await;
+    let head = format!(
+        "PUT /bucket/key HTTP/1.1\r\nHost: s3.amazonaws.com\r\n{S3_AUTHORIZATION}Expect: 100-continue\r\nContent-Length: 5\r\n\r\n"
+    );
+    let answer = client::exchange(&mut stream, head).await;
+    assert_eq!((answer.status(), answer.field("connection").as_deref()), (503, Some("close")));
+    stream.shutdown().await.unwrap();
+    assert_eq!(client::rest(&mut stream).await.expect("a clean end"), b"");
+}
+
+#[tokio::test]
+async fn an_error_in_answer_to_head_has_no_body() {
+    let aws = Upstream::plain(OK).await;
+    let squall = squall::profile(SLOW_DOWN).toward(&aws).run();
+    let mut stream = client::connect(squall.address).await;
+    let head =
+        format!("HEAD /bucket/key HTTP/1.1\r\nHost: s3.amazonaws.com\r\nConnection: close\r\n{S3_AUTHORIZATION}\r\n");
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let seen = String::from_utf8(client::rest(&mut stream).await.unwrap()).unwrap();
+    assert!(seen.starts_with("HTTP/1.1 503 ") && seen.ends_with("\r\n\r\n"), "{seen}");
+}
+
+#[tokio::test]
+async fn latency_delays_what_passes_and_what_is_injected() {
+    let aws = Upstream::plain(OK).await;
+    let profile = "name: t\nrules:\n  - name: slow\n    fault: {latency: 80ms}\n  - name: slower\n    match: {operation: PutItem}\n    \
+                   fault: [{latency: 40ms}, throttle]\n";
+    let squall = squall::profile(profile).toward(&aws).run();
+    let mut stream = client::connect(squall.address).await;
+    let started = clock::now();
+    assert_eq!(client::exchange(&mut stream, format!("{}{{}}", put_item("", 2))).await.status(), 400);
+    assert!(started.elapsed() >= Duration::from_millis(120), "{:?}", started.elapsed());
+    let started = clock::now();
+    let get_item = format!("{}{{}}", put_item("", 2)).replace("PutItem", "GetItem");
+    assert_eq!(client::exchange(&mut stream, get_item).await.status(), 200);
+    assert!((80..120).contains(&started.elapsed().as_millis()), "{:?}", started.elapsed());
+}
+
+#[tokio::test]
+async fn a_query_operation_is_read_from_the_form_and_the_form_arrives_whole() {
+    let aws = Upstream::plain(OK).await;
+    let squall = squall::profile(
+        "name: t\nrules:\n  - name: t\n    match: {service: sts, operation: GetCallerIdentity}\n    fault: throttle\n",
+    );
+    let squall = squall.toward(&aws).run();
+    let mut stream = client::connect(squall.address).await;
+    let form = |action: &str| {
+        let body = format!("Action={action}&Version=2011-06-15&RoleArn={}", "x".repeat(20_000));
+        let length = body.len();
+        format!(
+            "POST / HTTP/1.1\r\nHost: sts.amazonaws.com\r\nContent-Type: application/x-www-form-urlencoded; charset=utf-8\r\n\
+             Content-Length: {length}\r\n\r\n{body}"
+        )
+    };
+    let answer = client::exchange(&mut stream, form("GetCallerIdentity")).await;
+    assert_eq!(answer.status(), 400);
+    assert!(answer.text().contains("<Code>Throttling</Code>"), "{answer:?}");
+    assert_eq!(client::exchange(&mut stream, form("AssumeRole")).await.status(), 200);
+    let seen = aws.only_request();
+    assert_eq!(format!("{}{}", seen.head, String::from_utf8(seen.body).unwrap()), form("AssumeRole"));
+}

@@ -1,0 +1,18 @@
+//! The small language in which the tests read as prose: an [`upstream`], a [`squall`] in front of it, a raw [`client`].
+
+pub(crate) mod client;
+pub(crate) mod squall;
+pub(crate) mod upstream;
+
+use std::time::Duration;
+
+/// Nothing here takes long; what does is a failure, told apart from a hang by this bound.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Waits for `happening`, or fails the test saying what it was.
+pub(crate) async fn soon<F: Future>(what: &str, happening: F) -> F::Output {
+    match tokio::time::timeout(PATIENCE, happening).await {
+        Ok(output) => output,
+        Err(_) => panic!("{what} did not happen within {PATIENCE:?}"),
+    }
+}

@@ -1,0 +1,91 @@
+//! A Squall of the test's own, in this process, on a free port.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use squall::command::launch::{Finished, Running};
+use squall::net::dial::Dialer;
+use squall::net::target::{Scheme, Target};
+use squall::net::upstream::{Roots, Upstream};
+use squall::profile::load::{self, Source};
+use squall::settings::{Listen, Settings};
+
+use super::upstream;
+
+/// Settings under way.
+pub(crate) struct Setup {
+    settings: Settings,
+}
+
+/// A running Squall.
+pub(crate) struct Squall {
+    running: Running,
+    pub(crate) address: SocketAddr,
+    pub(crate) trust_anchor: String,
+}
+
+/// Without any trouble.
+pub(crate) fn calm() -> Setup {
+    profile("name: calm\nrules: []\n")
+}
+
+/// With this profile.
+pub(crate) fn profile(text: &str) -> Setup {
+    let source = Source { name: "test.yaml".to_owned(), text: text.to_owned() };
+    let plan = load::load(&[source], Some(7)).unwrap().plan;
+    let nowhere = Target::new(Scheme::Http, "127.0.0.1", 9);
+    let settings = Settings { emulator: None, ..Settings::for_emulator(plan, nowhere, Vec::new()).unwrap() };
+    Setup { settings }
+}
+
+impl Setup {
+    /// Everything for AWS, and all endpoint requests, go to this upstream.
+    pub(crate) fn toward(mut self, upstream: &upstream::Upstream) -> Self {
+        self.settings.upstream = Upstream::new(Dialer::default(), Roots::Only(upstream.root()));
+        self.settings.emulator = Some(Arc::new(upstream.target()));
+        self
+    }
+
+    /// The same, for an upstream that nobody may be listening at.
+    pub(crate) fn toward_target(mut self, target: Target) -> Self {
+        self.settings.emulator = Some(Arc::new(target));
+        self
+    }
+
+    /// AWS's own hosts are at this upstream's address (on its port).
+    pub(crate) fn resolving_to(mut self, upstream: &upstream::Upstream, host: &str) -> Self {
+        let resolve = format!("{host}:{}:{}", upstream.address.port(), upstream.address.ip()).parse().unwrap();
+        self.settings.upstream = Upstream::new(Dialer::new([resolve]), Roots::Only(upstream.root()));
+        self
+    }
+
+    /// Without `x-squall-fault`.
+    pub(crate) fn unmarked(mut self) -> Self {
+        self.settings.marked = false;
+        self
+    }
+
+    /// On this port instead of any free one.
+    pub(crate) fn listen_on(mut self, port: u16) -> Self {
+        self.settings.listen = Listen::Exactly(vec![([127, 0, 0, 1], port).into()]);
+        self
+    }
+
+    /// Listens.
+    pub(crate) fn run(self) -> Squall {
+        let trust_anchor = self.settings.authority.trust_anchor().to_owned();
+        let running = Running::start(self.settings).unwrap();
+        Squall { address: running.addresses()[0], running, trust_anchor }
+    }
+}
+
+impl Squall {
+    pub(crate) fn proxy(&self) -> &Arc<squall::proxy::Proxy> {
+        self.running.proxy()
+    }
+
+    /// Ends it; what it knows can then be asked.
+    pub(crate) async fn finish(self) -> Finished {
+        self.running.finish().await
+    }
+}
