@@ -10,6 +10,7 @@ mod decode;
 mod errors;
 mod fault;
 mod forward;
+mod layers;
 mod memory;
 mod outcome;
 mod profile;
