@@ -23,6 +23,9 @@ pub fn is_aws_host(host: &str) -> bool {
 /// What stands before the partition's suffix: `dynamodb.us-east-1` of `dynamodb.us-east-1.amazonaws.com`; empty for the suffix itself.
 pub(super) fn below_suffix(host: &str) -> Option<&str> {
     let host = host.strip_suffix('.').unwrap_or(host);
+    if host.len() > LONGEST_NAME {
+        return None;
+    }
     let below = dns_suffixes().iter().filter_map(|suffix| {
         let at = host.len().checked_sub(suffix.len())?;
         host.is_char_boundary(at).then(|| host.split_at(at)).filter(|(_, tail)| tail.eq_ignore_ascii_case(suffix))
@@ -31,6 +34,9 @@ pub(super) fn below_suffix(host: &str) -> Option<&str> {
     let (below, _) = below.min_by_key(|(below, _)| below.len())?;
     if below.is_empty() { Some(below) } else { below.strip_suffix('.') }
 }
+
+/// RFC 1035: a name has at most 255 octets on the wire, 253 as written.
+const LONGEST_NAME: usize = 253;
 
 #[cfg(test)]
 mod tests {

@@ -68,7 +68,13 @@ impl<'a> Target<'a> {
         if !inner.is_empty() || path.len() > 1 {
             segments.extend(inner.split('/'));
         }
-        Self { method, segments, slash, query: query.map(pairs).into_iter().flatten().collect(), headers }
+        Self {
+            method,
+            segments,
+            slash,
+            query: query.map(pairs).into_iter().flatten().take(MOST_PAIRS).collect(),
+            headers,
+        }
     }
 
     /// The raw value of a query key.
@@ -196,6 +202,9 @@ fn pairwise(segments: &[Segment], path: &[&str]) -> bool {
 fn same(raw: &str, literal: &str) -> bool {
     raw == literal || (raw.contains('%') && percent_decode_str(raw).eq(literal.bytes()))
 }
+
+/// No operation has as many query members; what comes later does not name an operation.
+const MOST_PAIRS: usize = 256;
 
 #[cfg(test)]
 mod tests {

@@ -14,6 +14,7 @@ mod layers;
 mod memory;
 mod outcome;
 mod profile;
+mod random;
 mod run;
 mod support;
 mod tls;

@@ -21,8 +21,9 @@ pub(in crate::aws) fn read(request: &Evidence<'_>) -> Option<Found> {
         found => found,
     };
     let readings = readings(request, services, name);
-    let model = readings.first()?.service;
-    Some(Found { protocol: version(request, model), readings })
+    let first = readings.first()?.service;
+    let usual = || if first.speaks(Protocol::Json10) { Protocol::Json10 } else { Protocol::Json11 };
+    Some(Found { protocol: named_version(request).unwrap_or_else(usual), readings })
 }
 
 /// The readings of an operation name among services: those that have it; where none has, the services alone.
@@ -38,17 +39,18 @@ pub(super) fn readings(request: &Evidence<'_>, services: &[&'static Service], na
 
 fn by_scope(request: &Evidence<'_>, name: &str) -> Option<&'static [&'static Service]> {
     let services = catalog::by_signing_name(request.scope.service.as_deref()?);
-    services.iter().any(|service| service.operation(name).is_some()).then_some(services)
+    let acts = |service: &&'static Service| {
+        (service.speaks(Protocol::Json10) || service.speaks(Protocol::Json11)) && service.operation(name).is_some()
+    };
+    services.iter().any(acts).then_some(services)
 }
 
-/// The version that the request's content type names, or the model's.
-fn version(request: &Evidence<'_>, model: &Service) -> Protocol {
-    let media = request.header("content-type").and_then(|value| value.split(';').next()).map(str::trim);
-    match media {
-        Some(media) if media.eq_ignore_ascii_case("application/x-amz-json-1.0") => Protocol::Json10,
-        Some(media) if media.eq_ignore_ascii_case("application/x-amz-json-1.1") => Protocol::Json11,
-        _ if model.speaks(Protocol::Json10) => Protocol::Json10,
-        _ => Protocol::Json11,
+/// The version that the request's content type names.
+pub(super) fn named_version(request: &Evidence<'_>) -> Option<Protocol> {
+    match request.header("content-type")?.split(';').next()?.trim() {
+        media if media.eq_ignore_ascii_case("application/x-amz-json-1.0") => Some(Protocol::Json10),
+        media if media.eq_ignore_ascii_case("application/x-amz-json-1.1") => Some(Protocol::Json11),
+        _ => None,
     }
 }
 

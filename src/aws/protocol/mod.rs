@@ -216,3 +216,43 @@ fn insert_usual(headers: &mut HeaderMap, content_type: &'static str, told: &Told
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
     insert(headers, HeaderName::from_static("x-amzn-requestid"), &told.request_id);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::aws::catalog;
+
+    fn told(service: &str, operation: &str, code: &str) -> String {
+        let service = catalog::service(service).unwrap();
+        match known_error(service, service.operation(operation), code) {
+            Known::ByOperation(shape) => format!("operation {}", shape.status),
+            Known::ByService(shape) => format!("service {}", shape.status),
+            Known::Common(status) => format!("common {}", status.as_u16()),
+            Known::Unknown => "unknown".to_owned(),
+        }
+    }
+
+    #[test]
+    fn a_code_is_known_by_operation_service_practice_or_not_at_all() {
+        assert_eq!(told("dynamodb", "PutItem", "ConditionalCheckFailedException"), "operation 400");
+        assert_eq!(told("dynamodb", "CreateTable", "ConditionalCheckFailedException"), "service 400");
+        assert_eq!(told("s3", "GetObject", "SlowDown"), "common 503");
+        assert_eq!(told("eks", "ListClusters", "TooManyRequestsException"), "common 429");
+        assert_eq!(told("ec2", "RunInstances", "RequestLimitExceeded"), "common 503");
+        assert_eq!(told("ec2", "RunInstances", "NoSuchThing"), "unknown");
+    }
+
+    #[test]
+    fn codes_that_cannot_be_header_values_or_xml_do_no_harm() {
+        let lambda = catalog::service("lambda").unwrap();
+        for protocol in
+            [Protocol::RestJson, Protocol::RestXml, Protocol::Cbor, Protocol::Query, Protocol::Json10, Protocol::Ec2]
+        {
+            let request = AwsRequest::of(Reading { service: lambda, operation: None }, protocol);
+            let error = AwsError { code: "a\r\nx: y\u{0}<".into(), status: None, message: Some("\u{0}<>&".into()) };
+            let answer = synthesize(&request, &error, &Stamp { date: Timestamp::UNIX_EPOCH, id: 0 });
+            assert!(!answer.headers.contains_key("x-amzn-errortype") && answer.status == 400);
+            assert!(!answer.body.is_empty());
+        }
+    }
+}

@@ -2,6 +2,7 @@
 
 use smallvec::SmallVec;
 
+use super::{json, query};
 use crate::aws::catalog::{self, Service};
 use crate::aws::quirk;
 use crate::aws::request::{Evidence, Foreign, Found, Protocol, Reading};
@@ -34,7 +35,7 @@ pub(in crate::aws) fn read(request: &Evidence<'_>) -> Result<Found, Foreign> {
         readings = known.into_iter().map(|service| Reading { service, operation: None }).collect();
     }
     prefer(request, &mut readings);
-    found(readings).ok_or(Foreign::NoEvidence)
+    found(request, readings).ok_or(Foreign::NoEvidence)
 }
 
 /// Puts the likeliest first: what the User-Agent names, what the host names, the service that is called as it signs.
@@ -57,9 +58,19 @@ pub(super) fn prefer(request: &Evidence<'_>, readings: &mut SmallVec<[Reading; 1
     readings.sort_by_key(rank);
 }
 
-fn found(readings: SmallVec<[Reading; 1]>) -> Option<Found> {
-    let protocols = &readings.first()?.service.protocols;
-    Some(Found { protocol: *protocols.first()?, readings })
+fn found(request: &Evidence<'_>, readings: SmallVec<[Reading; 1]>) -> Option<Found> {
+    Some(Found { protocol: protocol(request, readings.first()?.service)?, readings })
+}
+
+/// The REST protocol of a service that has one. An RPC service is met here where its operation stays open (no target, a compressed
+/// form): then the content type tells the protocol, else botocore's preference.
+fn protocol(request: &Evidence<'_>, service: &Service) -> Option<Protocol> {
+    use Protocol::{Cbor, Ec2, Json10, Json11, Query, RestJson, RestXml};
+    let form =
+        || query::is_form(request.head).then(|| [Query, Ec2].into_iter().find(|form| service.speaks(*form))).flatten();
+    let named = json::named_version(request).or_else(form).filter(|named| service.speaks(*named));
+    let mut usual = [Json10, Json11, RestJson, RestXml, Cbor, Query, Ec2].into_iter();
+    named.or_else(|| usual.find(|usual| service.speaks(*usual)))
 }
 
 /// The services of the credential scope. S3 signs some of its hosts under names of their own.
@@ -124,7 +135,7 @@ fn unsigned(request: &Evidence<'_>) -> Result<Found, Foreign> {
         readings = uri::best(&s3, &target);
     }
     prefer(request, &mut readings);
-    found(readings).ok_or(Foreign::NoEvidence)
+    found(request, readings).ok_or(Foreign::NoEvidence)
 }
 
 /// The service id that SDKs other than botocore put into their User-Agent: `api/s3#3.1`, `api/dynamodb/1.2`.

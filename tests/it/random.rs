@@ -1,0 +1,169 @@
+//! Random requests, and recorded ones with random wounds: nothing panics, and what is read hangs together.
+
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use proptest::prelude::*;
+use squall::aws::idiom::{Idiom, idiom};
+use squall::aws::protocol::{Stamp, synthesize};
+use squall::aws::request::{Head, decode, needs_body};
+
+/// Pieces of which requests are made: what decoding looks for, and what might trip it.
+const PIECES: &[&str] = &[
+    "/",
+    "//",
+    "?",
+    "&",
+    "=",
+    ".",
+    "..",
+    ",",
+    ";",
+    "%",
+    "%2F",
+    "%00",
+    "%zz",
+    "ü",
+    "a",
+    "-",
+    "s3",
+    "s3express-",
+    "amazonaws.com",
+    "us-east-1",
+    "DynamoDB_20120810",
+    "PutItem",
+    "dynamodb",
+    "execute-api",
+    "service",
+    "operation",
+    "AWS4-HMAC-SHA256 ",
+    "AWS4-ECDSA-P256-SHA256 ",
+    "AWS ",
+    "Credential=",
+    "aws4_request",
+    "Bearer ",
+    "Action=",
+    "Version=",
+    "2011-06-15",
+    "X-Amz-Credential=",
+    "AWSAccessKeyId=",
+    "Expires=1",
+    "x-id=",
+    "GetObject",
+    "lifecycle",
+    "uploads",
+    "api/",
+    "api/s3#3",
+    "attempt=",
+    "max=",
+    "99999999999",
+    "rpc-v2-cbor",
+    "application/x-amz-json-1.0",
+    "application/x-www-form-urlencoded",
+    "vpce-",
+    "-fips",
+    "localhost",
+    " ",
+    "\u{1f}",
+];
+
+const HEADERS: &[&str] = &[
+    "authorization",
+    "x-amz-target",
+    "content-type",
+    "smithy-protocol",
+    "amz-sdk-request",
+    "amz-sdk-invocation-id",
+    "user-agent",
+    "x-amz-user-agent",
+    "x-amz-region-set",
+    "x-amz-copy-source",
+    "x-amz-account-id",
+];
+
+const METHODS: &[&str] = &["GET", "PUT", "POST", "HEAD", "DELETE", "OPTIONS", "PATCH", "BREW"];
+
+fn pieces(most: usize) -> impl Strategy<Value = String> {
+    let piece = prop_oneof![8 => prop::sample::select(PIECES).prop_map(str::to_owned), 1 => "\\PC{0,6}"];
+    prop::collection::vec(piece, 0..most).prop_map(|pieces| pieces.concat())
+}
+
+/// Reads the request as the proxy would, and answers it where it can be read.
+fn read(method: &str, host: &str, path: &str, query: Option<&str>, headers: &[(&str, String)], body: &[u8]) {
+    let mut map = HeaderMap::new();
+    for (name, value) in headers {
+        if let (Ok(name), Ok(value)) = (name.parse::<HeaderName>(), HeaderValue::from_bytes(value.as_bytes())) {
+            map.append(name, value);
+        }
+    }
+    let method: Method = method.parse().unwrap_or(Method::GET);
+    let head = Head { method: &method, host, path, query, headers: &map };
+    let _ = needs_body(&head);
+    let Ok(request) = decode(&head, body) else { return };
+    assert!(!request.readings.is_empty());
+    for reading in &request.readings {
+        let operation = reading.operation.map(|operation| operation.name);
+        assert!(operation.is_none_or(|name| reading.service.operation(name) == reading.operation), "{reading:?}");
+    }
+    assert!(request.region.as_ref().is_none_or(|region| !region.is_empty()));
+    for kind in [Idiom::Internal, Idiom::Throttle, Idiom::Unavailable] {
+        let answer = synthesize(&request, &idiom(&request, kind), &Stamp { date: jiff::Timestamp::UNIX_EPOCH, id: 1 });
+        assert_eq!(answer.body.is_empty(), method == Method::HEAD);
+        assert!(answer.status.as_u16() >= 400);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 2_000, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn random_requests_are_read_or_foreign(
+        method in prop::sample::select(METHODS),
+        host in pieces(6),
+        path in pieces(8),
+        query in prop::option::of(pieces(10)),
+        headers in prop::collection::vec((prop::sample::select(HEADERS), pieces(8)), 0..6),
+        body in prop_oneof![pieces(10).prop_map(String::into_bytes), prop::collection::vec(any::<u8>(), 0..64)],
+    ) {
+        read(method, &host, &path, query.as_deref(), &headers, &body);
+    }
+
+    #[test]
+    fn wounded_requests_are_read_or_foreign(
+        case in any::<prop::sample::Index>(),
+        wounds in prop::collection::vec((any::<prop::sample::Index>(), 0usize..6, pieces(2)), 1..4),
+    ) {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/decode");
+        let mut cases: Vec<_> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+        cases.sort();
+        let mut text: Vec<char> = fs::read_to_string(case.get(&cases).join("request.http")).unwrap().chars().collect();
+        for (at, length, instead) in wounds {
+            let start = at.index(text.len());
+            let end = (start + length).min(text.len());
+            text.splice(start..end, instead.chars());
+        }
+        let text: String = text.into_iter().collect();
+        let (head, body) = text.split_once("\n\n").unwrap_or((&text, ""));
+        let mut lines = head.lines();
+        let mut start = lines.next().unwrap_or_default().split(' ');
+        let (method, target) = (start.next().unwrap_or_default(), start.next().unwrap_or_default());
+        let (path, query) = target.split_once('?').map_or((target, None), |(path, query)| (path, Some(query)));
+        let headers: Vec<(&str, String)> =
+            lines.filter_map(|line| line.split_once(": ")).map(|(name, value)| (name, value.to_owned())).collect();
+        let host = headers.iter().find(|(name, _)| *name == "Host").map_or("", |(_, host)| host);
+        read(method, host, path, query, &headers, body.as_bytes());
+    }
+}
+
+#[test]
+fn huge_requests_are_read_in_linear_time() {
+    let bound = Duration::from_secs(5);
+    let started = squall::clock::now();
+    let authorization = "AWS4-HMAC-SHA256 Credential=AK/1/us-east-1/s3/aws4_request".to_owned();
+    let headers = [("authorization", authorization), ("x-amz-user-agent", "api/".repeat(20_000))];
+    let (path, query, host) = ("/a".repeat(50_000), "a&".repeat(50_000), "a.".repeat(50_000) + "amazonaws.com");
+    read("PUT", &host, &path, Some(&query), &headers, "Action=&".repeat(50_000).as_bytes());
+    assert!(started.elapsed() < bound, "{:?}", started.elapsed());
+}
