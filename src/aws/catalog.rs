@@ -197,9 +197,17 @@ impl Service {
         errors.iter().find(|error| error.code == code).or_else(by_name)
     }
 
-    /// The errors that one of its operations models, sorted by alias.
+    /// The errors that one of its operations models, sorted by name.
     pub fn errors_of(&'static self, operation: &Operation) -> impl Iterator<Item = &'static ErrorShape> + use<> {
-        parse::list(operation.errors).filter_map(|alias| self.errors().iter().find(|error| error.alias == alias))
+        let listed = operation.errors;
+        self.errors().iter().filter(move |error| parse::list(listed).any(|alias| alias == error.alias))
+    }
+
+    /// The error of this wire code or shape name among those that an operation models.
+    pub fn error_of(&'static self, operation: &Operation, code: &str) -> Option<&'static ErrorShape> {
+        let named = |error: &&ErrorShape| error.code == code || error.name == code;
+        let modeled = |error: &&ErrorShape| parse::list(operation.errors).any(|alias| alias == error.alias);
+        self.errors().iter().filter(named).find(modeled)
     }
 
     /// Whether it speaks a protocol.

@@ -63,10 +63,8 @@ fn choose(reading: &Reading, protocol: Protocol, idiom: Idiom) -> AwsError {
 
 impl Practice {
     fn fits(&self, reading: &Reading) -> bool {
-        let modeled = || {
-            let operation = reading.operation;
-            operation.is_some_and(|operation| reading.service.errors_of(operation).any(|shape| shape.code == self.code))
-        };
+        let modeled =
+            || reading.operation.is_some_and(|operation| reading.service.error_of(operation, self.code).is_some());
         self.services.contains(&reading.service.name) && (!self.where_modeled || modeled())
     }
 }

@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 use compact_str::CompactString;
-use smallvec::SmallVec;
+use smallvec::{SmallVec, smallvec};
 
 use super::catalog::{Operation, Service};
 use super::credential::Scope;
@@ -163,6 +163,23 @@ impl<'a> Evidence<'a> {
 }
 
 impl AwsRequest {
+    /// A request that nobody made: one reading in a protocol, nothing signed. For printing an error, and for tests.
+    pub fn of(reading: Reading, protocol: Protocol) -> Self {
+        Self {
+            readings: smallvec![reading],
+            protocol,
+            head_only: reading
+                .operation
+                .and_then(|operation| operation.route)
+                .is_some_and(|(method, _)| method == "HEAD"),
+            region: None,
+            access_key: None,
+            invocation: None,
+            attempt: None,
+            max_attempts: None,
+        }
+    }
+
     /// The best reading.
     pub fn reading(&self) -> Option<&Reading> {
         self.readings.first()

@@ -165,10 +165,24 @@ impl Segment {
 
 /// The readings whose routes fit best, those the model calls deprecated last; empty where none fits.
 pub(super) fn best(services: &[&'static Service], target: &Target<'_>) -> SmallVec<[Reading; 1]> {
+    best_of(services, target, |_| true)
+}
+
+/// As [`best`], among unsigned operations only.
+pub(super) fn best_unsigned(services: &[&'static Service], target: &Target<'_>) -> SmallVec<[Reading; 1]> {
+    best_of(services, target, |route| route.operation.unsigned)
+}
+
+/// As [`best`], without the routes that are labels only and would fit any path.
+pub(super) fn best_literal(services: &[&'static Service], target: &Target<'_>) -> SmallVec<[Reading; 1]> {
+    best_of(services, target, |route| route.literal > 0)
+}
+
+fn best_of(services: &[&'static Service], target: &Target<'_>, eligible: fn(&Route) -> bool) -> SmallVec<[Reading; 1]> {
     let mut best: Option<Fit> = None;
     let mut found: SmallVec<[Reading; 1]> = SmallVec::new();
     for service in services {
-        for route in service.routes() {
+        for route in service.routes().iter().filter(|route| eligible(route)) {
             let Some(fit) = route.fit(target).filter(|fit| best.is_none_or(|best| *fit >= best)) else { continue };
             if best != Some(fit) {
                 found.clear();

@@ -34,7 +34,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use jiff::Timestamp;
 
 use super::catalog::{ErrorShape, Operation, Service};
-use super::request::{AwsRequest, Protocol, Reading};
+use super::request::{AwsRequest, Protocol};
 use super::{idiom, quirk};
 
 /// An error as AWS names it, before it is written in a protocol.
@@ -83,8 +83,7 @@ pub enum Known {
 
 /// What is known about a code (or shape name) of this operation; without an operation, of the service.
 pub fn known_error(service: &'static Service, operation: Option<&Operation>, code: &str) -> Known {
-    let named = |shape: &&'static ErrorShape| shape.code == code || shape.name == code;
-    if let Some(shape) = operation.and_then(|operation| service.errors_of(operation).find(named)) {
+    if let Some(shape) = operation.and_then(|operation| service.error_of(operation, code)) {
         return Known::ByOperation(shape);
     }
     if let Some(shape) = service.error(code) {
@@ -171,25 +170,6 @@ impl<'a> Told<'a> {
     }
 }
 
-impl AwsRequest {
-    /// A request that nobody made: one reading in a protocol, nothing signed. For printing an error, and for tests.
-    pub fn of(reading: Reading, protocol: Protocol) -> Self {
-        Self {
-            readings: smallvec::smallvec![reading],
-            protocol,
-            head_only: reading
-                .operation
-                .and_then(|operation| operation.route)
-                .is_some_and(|(method, _)| method == "HEAD"),
-            region: None,
-            access_key: None,
-            invocation: None,
-            attempt: None,
-            max_attempts: None,
-        }
-    }
-}
-
 /// AWS's own text for a code, or the code as a sentence.
 fn text<'a>(service: Option<&'static Service>, code: &'a str) -> Cow<'a, str> {
     let practised = service.and_then(|service| idiom::practised(service, code)).map(|known| known.message);
@@ -221,6 +201,7 @@ fn insert_usual(headers: &mut HeaderMap, content_type: &'static str, told: &Told
 mod tests {
     use super::*;
     use crate::aws::catalog;
+    use crate::aws::request::Reading;
 
     fn told(service: &str, operation: &str, code: &str) -> String {
         let service = catalog::service(service).unwrap();

@@ -113,8 +113,9 @@ fn routed(request: &Evidence<'_>, services: &[&'static Service], bucket: Option<
     readings
 }
 
-/// Nobody signed, and the host is not AWS's: some operations are never signed. An SDK's own headers must be there, and a route that
-/// fits. Routes of S3 come last, for they fit nearly everything.
+/// Nobody signed, and the host does not name the service: some operations are never signed, and emulators take unsigned requests. An
+/// SDK's own headers must be there, and a route that fits: an unsigned operation's, then one that its path names, then S3's, which fit
+/// nearly everything.
 fn unsigned(request: &Evidence<'_>) -> Result<Found, Foreign> {
     if request.scope.service.is_some() {
         return Err(Foreign::UnknownService);
@@ -130,9 +131,12 @@ fn unsigned(request: &Evidence<'_>) -> Result<Found, Foreign> {
     let named = |service: &&'static Service| named.is_none_or(|id| same_id(service.id, id));
     let (s3, others): (Vec<_>, Vec<_>) =
         catalog::services().iter().filter(rest).filter(named).partition(|service| service.name == "s3");
-    let mut readings = uri::best(&others, &target);
+    let mut readings = uri::best_unsigned(&others, &target);
     if readings.is_empty() {
-        readings = uri::best(&s3, &target);
+        readings = uri::best_literal(&others, &target);
+    }
+    if readings.is_empty() {
+        readings = uri::best(&s3, &target_of(request, request.endpoint().bucket));
     }
     prefer(request, &mut readings);
     found(request, readings).ok_or(Foreign::NoEvidence)
@@ -140,9 +144,9 @@ fn unsigned(request: &Evidence<'_>) -> Result<Found, Foreign> {
 
 /// The service id that SDKs other than botocore put into their User-Agent: `api/s3#3.1`, `api/dynamodb/1.2`.
 fn user_agent_service<'a>(request: &Evidence<'a>) -> Option<&'a str> {
-    let agent = request.header("x-amz-user-agent").or_else(|| request.header("user-agent"))?;
-    let (_, rest) = agent.split_once("api/").filter(|(before, _)| before.is_empty() || before.ends_with(' '))?;
-    rest.split(['#', '/', ' ']).next().filter(|id| !id.is_empty())
+    let agents = ["user-agent", "x-amz-user-agent"].into_iter().filter_map(|name| request.header(name));
+    let mut words = agents.flat_map(|agent| agent.split(' '));
+    words.find_map(|word| word.strip_prefix("api/")?.split(['#', '/']).next()).filter(|id| !id.is_empty())
 }
 
 /// SDKs write service ids in their own case and with their own separators.
