@@ -21,9 +21,16 @@ pub struct Dialer {
     live: Arc<LiveSockets>,
 }
 
-/// The local ends of our open connections to far ends.
+/// Our open connections to far ends, by both their ends: a local address alone may be another process's too, towards elsewhere.
 #[derive(Debug, Default)]
-pub struct LiveSockets(Mutex<HashSet<SocketAddr>>);
+pub struct LiveSockets(Mutex<HashSet<Ends>>);
+
+/// Our end of a connection, and the far one.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+struct Ends {
+    local: SocketAddr,
+    far: SocketAddr,
+}
 
 /// `HOST:PORT:IP`: this host and port is at this address, whatever DNS says.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -37,7 +44,7 @@ pub struct Resolve {
 #[derive(Debug)]
 pub struct UpstreamIo {
     stream: TcpStream,
-    local: SocketAddr,
+    ends: Ends,
     live: Arc<LiveSockets>,
 }
 
@@ -54,15 +61,15 @@ impl Dialer {
         let stream =
             connecting.await.map_err(|_| io::Error::new(io::ErrorKind::TimedOut, "no connection within 10 s"))??;
         stream.set_nodelay(true)?;
-        let local = stream.local_addr()?;
-        self.live.with(|set| set.insert(local));
-        Ok(UpstreamIo { stream, local, live: Arc::clone(&self.live) })
+        let ends = Ends { local: stream.local_addr()?, far: stream.peer_addr()? };
+        self.live.with(|set| set.insert(ends));
+        Ok(UpstreamIo { stream, ends, live: Arc::clone(&self.live) })
     }
 
-    /// Whether this accepted peer is a connection of our own: it would loop for ever. Reliable once bytes have come from it, since
-    /// we note our end of a connection before we write to it.
-    pub fn is_ours(&self, peer: SocketAddr) -> bool {
-        self.live.with(|set| set.contains(&peer))
+    /// Whether the connection accepted at `local` from `peer` is one of our own: it would loop for ever. Reliable once bytes have come
+    /// over it, since we note a connection before we write to it.
+    pub fn is_ours(&self, peer: SocketAddr, local: SocketAddr) -> bool {
+        self.live.with(|set| set.contains(&Ends { local: peer, far: local }))
     }
 
     async fn connect(&self, target: &Target) -> io::Result<TcpStream> {
@@ -81,7 +88,7 @@ impl Dialer {
 }
 
 impl LiveSockets {
-    fn with<R>(&self, act: impl FnOnce(&mut HashSet<SocketAddr>) -> R) -> R {
+    fn with<R>(&self, act: impl FnOnce(&mut HashSet<Ends>) -> R) -> R {
         act(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
@@ -103,7 +110,7 @@ impl FromStr for Resolve {
 
 impl Drop for UpstreamIo {
     fn drop(&mut self) {
-        self.live.with(|set| set.remove(&self.local));
+        self.live.with(|set| set.remove(&self.ends));
     }
 }
 
@@ -162,9 +169,12 @@ mod tests {
         let port = listener.local_addr().unwrap().port();
         let dialer = Dialer::new(["nowhere.invalid:1:127.0.0.1".parse::<Resolve>().unwrap()]);
         let io = dialer.dial(&Target::new(super::super::target::Scheme::Http, "127.0.0.1", port)).await.unwrap();
-        let (_far, peer) = listener.accept().await.unwrap();
-        assert!(dialer.is_ours(peer));
+        let (far, peer) = listener.accept().await.unwrap();
+        let here = far.local_addr().unwrap();
+        assert!(dialer.is_ours(peer, here));
+        let elsewhere = SocketAddr::new(here.ip(), here.port() ^ 1);
+        assert!(!dialer.is_ours(peer, elsewhere), "the same port of somebody else's");
         drop(io);
-        assert!(!dialer.is_ours(peer));
+        assert!(!dialer.is_ours(peer, here));
     }
 }

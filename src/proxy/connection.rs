@@ -45,7 +45,7 @@ pub async fn serve(proxy: Arc<Proxy>, arrival: Arrival) {
         Ok(Err(e)) => return tracing::debug!("{} closed before a first request: {e}", arrival.client),
         Err(_) => return tracing::debug!("{} said nothing for {FIRST_BYTES:?}", arrival.client),
     };
-    if proxy.upstream.dialer().is_ours(arrival.client) {
+    if proxy.upstream.dialer().is_ours(arrival.client, arrival.local) {
         return tracing::warn!(
             "refused a connection of our own: the upstream leads back to Squall; check --upstream and --resolve"
         );
