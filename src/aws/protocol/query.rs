@@ -9,7 +9,7 @@ use smallvec::SmallVec;
 use super::{Told, insert_usual, xml};
 use crate::aws::catalog::{self, Service};
 use crate::aws::request::{Evidence, Found, Head, Protocol};
-use crate::aws::uri;
+use crate::aws::{quirk, uri};
 
 /// What a query request says of itself.
 #[derive(Debug, Default)]
@@ -98,7 +98,7 @@ pub(super) fn error_response(told: &Told<'_>, body: &mut String) {
         None => body.push_str("<ErrorResponse><Error>"),
     }
     xml::element(body, "Type", told.side());
-    xml::element(body, "Code", told.code_on_the_wire());
+    xml::element(body, "Code", quirk::query_code(told));
     xml::element(body, "Message", &told.message);
     if told.service.is_some_and(|service| service.name == "sqs") {
         body.push_str("<Detail/>");

@@ -6,6 +6,7 @@ pub(super) mod dynamodb;
 mod lambda;
 pub(super) mod s3;
 pub(super) mod sdb;
+mod sqs;
 
 use smallvec::SmallVec;
 
@@ -47,6 +48,12 @@ pub(super) fn members(told: &Told<'_>) -> SmallVec<[(&'static str, &'static str)
         Some("lambda") => lambda::members(told),
         _ => SmallVec::new(),
     }
+}
+
+/// The code in a query answer.
+pub(super) fn query_code<'a>(told: &Told<'a>) -> &'a str {
+    let own = told.service.filter(|service| service.name == "sqs").and_then(|_| sqs::query_code(told.shape_name()));
+    own.unwrap_or_else(|| told.code_on_the_wire())
 }
 
 /// The shape that a query-compatible service names beside a code.
