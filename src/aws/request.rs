@@ -216,3 +216,43 @@ fn lower_case(host: &str) -> Cow<'_, str> {
         false => Cow::Borrowed(host),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use http::{HeaderMap, HeaderValue, Method};
+
+    use super::*;
+
+    #[test]
+    fn an_access_key_is_shown_by_its_ends_only() {
+        let shown = |key: &str| format!("{:?}", AccessKeyId(key.into()));
+        assert_eq!(shown("AKIAIOSFODNN7EXAMPLE"), "AccessKeyId(AKIA…MPLE)");
+        assert_eq!(shown("short"), "AccessKeyId(…)");
+    }
+
+    #[test]
+    fn a_body_is_wanted_of_forms_that_do_not_say_their_action() {
+        let wants = |method: &Method, media: &'static str, query| {
+            let headers = HeaderMap::from_iter([(http::header::CONTENT_TYPE, HeaderValue::from_static(media))]);
+            needs_body(&Head { method, host: "localhost", path: "/", query, headers: &headers })
+        };
+        let form = "application/x-www-form-urlencoded; charset=utf-8";
+        assert!(wants(&Method::POST, form, None));
+        assert!(wants(&Method::POST, form, Some("a=b")));
+        assert!(!wants(&Method::POST, form, Some("Action=ListUsers")));
+        assert!(!wants(&Method::PUT, form, None));
+        assert!(!wants(&Method::POST, "application/x-amz-json-1.0", None));
+    }
+
+    #[test]
+    fn attempts_are_read_in_any_order_and_never_invented() {
+        let told = |value: &'static str| {
+            let headers = HeaderMap::from_iter([("amz-sdk-request".parse().unwrap(), HeaderValue::from_static(value))]);
+            attempts(&Head { method: &Method::GET, host: "", path: "/", query: None, headers: &headers })
+        };
+        assert_eq!(told("attempt=1; max=3"), (Some(1), Some(3)));
+        assert_eq!(told("ttl=20261121T042756Z; attempt=2; max=4"), (Some(2), Some(4)));
+        assert_eq!(told("attempt=1"), (Some(1), None));
+        assert_eq!(told("attempt=; max=99999999999"), (None, None));
+    }
+}

@@ -1,7 +1,8 @@
 //! Errors as AWS writes them: one directory a case under `tests/fixtures/errors`.
 //!
 //! `error.yaml` says what is to be answered, `response.http` is the answer byte for byte (a body of CBOR stands in hexadecimal). What
-//! real clients make of such answers is shown elsewhere, by running them. `SQUALL_RECORD=1` writes the answers anew, to be read in the diff.
+//! real clients make of such answers is shown elsewhere, by running them. `SQUALL_RECORD=1` writes the answers anew, for the diff to
+//! be read.
 
 #![expect(clippy::unwrap_used, reason = "fixtures that cannot be read fail the test")]
 
