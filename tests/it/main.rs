@@ -16,6 +16,7 @@ mod outcome;
 mod profile;
 mod random;
 mod run;
+mod sdk;
 mod support;
 mod tls;
 mod transparent;
