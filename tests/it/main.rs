@@ -17,6 +17,7 @@ mod profile;
 mod random;
 mod run;
 mod sdk;
+mod sigv4;
 mod support;
 mod tls;
 mod transparent;

@@ -103,7 +103,7 @@ fn run_to_end(command: &mut Command, most: Duration) -> Result<(), String> {
 }
 
 /// A virtual environment with what `requirements.txt` pins, made anew when that or the Python changes.
-fn python(folder: &Path) -> Result<PathBuf, String> {
+pub(crate) fn python(folder: &Path) -> Result<PathBuf, String> {
     let system = std::env::var("SQUALL_PYTHON").unwrap_or_else(|_| "python3".to_owned());
     let version = "import sys; print(sys.version); sys.exit(sys.version_info < (3, 11))";
     let version = output(Command::new(&system).args(["-c", version]))
