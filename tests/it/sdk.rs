@@ -6,11 +6,13 @@
 
 use std::fs::{self, File};
 use std::io::Write as _;
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
+use rustix::process::{Pid, Signal, kill_process_group};
 use squall::clock;
 
 /// How a language's cases are run.
@@ -87,14 +89,16 @@ fn run_case(language: &Language, runner: &Path, case: &Path) -> Option<String> {
 }
 
 fn run_to_end(command: &mut Command, most: Duration) -> Result<(), String> {
-    let mut child = command.spawn().map_err(|e| e.to_string())?;
+    let mut child = command.process_group(0).spawn().map_err(|e| e.to_string())?;
     let started = clock::now();
     loop {
         match child.try_wait().map_err(|e| e.to_string())? {
             Some(status) if status.success() => return Ok(()),
             Some(status) => return Err(status.to_string()),
             None if started.elapsed() > most => {
-                child.kill().and_then(|()| child.wait()).map_err(|e| e.to_string())?;
+                // With all it started: an emulator and a proxy would outlive it.
+                kill_process_group(Pid::from_child(&child), Signal::KILL).map_err(|e| e.to_string())?;
+                child.wait().map_err(|e| e.to_string())?;
                 return Err(format!("not done after {most:?}"));
             }
             None => thread::sleep(Duration::from_millis(20)),
@@ -115,7 +119,9 @@ pub(crate) fn python(folder: &Path) -> Result<PathBuf, String> {
     // Two test runs may come at once; the second waits here and finds all done.
     let lock = File::create(root.join("lock")).unwrap();
     lock.lock().unwrap();
-    let (venv, stamp) = (root.join("venv"), root.join("installed"));
+    let venv = root.join("venv");
+    // Inside, so that it goes when the rest is cleared, and an interrupted set-up leaves none.
+    let stamp = venv.join("installed");
     if fs::read_to_string(&stamp).is_ok_and(|installed| installed == wanted) {
         return Ok(venv.join("bin/python"));
     }
