@@ -13,7 +13,6 @@ use rustls_pki_types::CertificateDer;
 
 use crate::aws::partition;
 use crate::cli::ProxyArgs;
-use crate::command::told;
 use crate::ledger::Ledger;
 use crate::net::authority::CertificateAuthority;
 use crate::net::dial::Dialer;
@@ -46,6 +45,8 @@ pub struct Settings {
     pub summary: Option<PathBuf>,
     /// Whether injected answers are marked.
     pub marked: bool,
+    /// What is doubtful in the profiles, to be shown to the user.
+    pub warnings: Vec<String>,
 }
 
 /// Which addresses to listen on.
@@ -70,9 +71,9 @@ pub enum Keep {
 }
 
 impl Settings {
-    /// Reads and checks everything `args` names. Warnings about the profile go to stderr.
+    /// Reads and checks everything `args` names.
     pub fn resolve(args: &ProxyArgs, keep: Keep) -> Result<Self> {
-        let plan = load_plan(&args.profile, args.seed)?;
+        let (plan, warnings) = load_plan(&args.profile, args.seed)?;
         let mut intercept = Permitted::default();
         for host in &args.intercept {
             intercept.add(host);
@@ -97,6 +98,7 @@ impl Settings {
             ledger: Ledger::open(args.ledger.as_deref()).context("--ledger")?,
             summary: args.summary.clone(),
             marked: !args.unmarked,
+            warnings,
         })
     }
 
@@ -113,6 +115,7 @@ impl Settings {
             ledger: Ledger::open(None)?,
             summary: None,
             marked: true,
+            warnings: Vec::new(),
         })
     }
 }
@@ -146,13 +149,11 @@ fn data_dir() -> Result<PathBuf> {
     }
 }
 
-/// The plan these profiles make. What is doubtful in them is told on stderr.
-pub fn load_plan(profiles: &[String], seed: Option<u64>) -> Result<Plan> {
+/// The plan these profiles make, and what is doubtful in them, ready to be shown.
+pub fn load_plan(profiles: &[String], seed: Option<u64>) -> Result<(Plan, Vec<String>)> {
     let colour = std::io::stderr().is_terminal();
     let loaded =
         load::read(profiles).and_then(|sources| load::load(&sources, seed)).map_err(|e| anyhow!(e.render(colour)))?;
-    for warning in &loaded.warnings {
-        told::text(&warning.render(colour));
-    }
-    Ok(loaded.plan)
+    let warnings = loaded.warnings.iter().map(|warning| warning.render(colour)).collect();
+    Ok((loaded.plan, warnings))
 }

@@ -25,6 +25,7 @@ pub fn main(args: &RunArgs) -> ExitCode {
 
 async fn run(args: &RunArgs) -> Result<u8> {
     let settings = Settings::resolve(&args.proxy, Keep::InMemory)?;
+    settings.warnings.iter().for_each(|warning| told::text(warning));
     let running = Running::start(settings)?;
     told::start(&running);
     let certificates = Certificates::write(running.proxy().authority.trust_anchor())?;

@@ -24,6 +24,7 @@ async fn serve(args: &ServeArgs) -> Result<()> {
     let trust = settings.ca_dir.as_ref().map(|dir| dir.join(TRUST_ANCHOR)).or_else(|| args.proxy.ca_cert.clone());
     // Listening for signals first: once somebody is told that we are ready, a signal must mean "stop and report".
     let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    settings.warnings.iter().for_each(|warning| told::text(warning));
     let running = Running::start(settings)?;
     told::start(&running);
     if let Some(trust) = &trust {
