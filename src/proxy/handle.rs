@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 use bytes::{Bytes, BytesMut};
-use http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
+use http::header::{HeaderName, HeaderValue};
 use http::{HeaderMap, Request, Response};
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
@@ -62,9 +62,7 @@ fn head<'a>(route: &'a Route, request: &'a Request<Incoming>) -> Head<'a> {
 
 /// Reads as much of the body as decoding needs: nothing, unless the operation's name stands in a form.
 async fn look_ahead(route: &Route, mut request: Request<Incoming>) -> (Request<Incoming>, Option<Bytes>) {
-    let is_form =
-        request.headers().get(CONTENT_TYPE).is_some_and(|t| t.as_bytes().starts_with(b"application/x-www-form"));
-    if !is_form || !request::needs_body(&head(route, &request)) {
+    if !request::needs_body(&head(route, &request)) {
         return (request, None);
     }
     let mut ahead = BytesMut::new();

@@ -95,20 +95,20 @@ fn the_guide_tells_every_kind_of_fault_its_messages_and_every_ready_made_profile
 }
 
 #[test]
-fn every_profile_in_the_guide_loads() {
-    let guide = include_str!("../../docs/profiles.md");
+fn every_profile_in_the_readme_and_the_guide_loads() {
+    let guide = concat!(include_str!("../../README.md"), include_str!("../../docs/profiles.md"));
     let blocks = guide.split("```yaml\n").skip(1).map(|rest| rest.split("```").next().unwrap_or_default());
     let mut count = 0;
     for block in blocks {
         // Whole profiles are tried as they are; a fragment is put into a rule of its own.
         let text = if block.contains("rules:") { block.to_owned() } else { in_a_rule(block) };
-        let source = Source { name: format!("block {count} of docs/profiles.md"), text };
+        let source = Source { name: format!("block {count} of README.md and docs/profiles.md"), text };
         if let Err(error) = load::load(&[source], None) {
             panic!("{}", error.render(false));
         }
         count += 1;
     }
-    assert_eq!(count, 4);
+    assert_eq!(count, 6);
 }
 
 /// Each line of a fragment is one way to write a key; each gets a rule.
