@@ -7,6 +7,7 @@
 )]
 
 mod decode;
+mod demo;
 mod errors;
 mod fault;
 mod forward;

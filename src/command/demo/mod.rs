@@ -264,3 +264,29 @@ const FIRST_BACKOFF: Duration = Duration::from_millis(100);
 const EXPECTATION_FAILED: u8 = 3;
 /// Longer than [`client::CALL_TIMEOUT`].
 const LONGEST_US: u64 = 60_000_000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn call(id: &str, acknowledged: bool) -> Call {
+        Call { id: id.to_owned(), acknowledged, attempts: 5, throttled: 5, took: Duration::from_millis(1) }
+    }
+
+    #[test]
+    fn an_acknowledged_item_that_is_not_in_the_table_is_lost_and_a_call_that_gave_up_is_failed() {
+        let calls = [call("kept", true), call("gone", true), call("given-up", false)];
+        let drill = Drill::judge("p", &calls, &BTreeSet::from(["kept".to_owned()]));
+        assert_eq!((drill.ok, drill.failed, drill.lost.as_slice()), (2, 1, ["gone".to_owned()].as_slice()));
+        assert!(drill.told().contains("DATA LOSS: acknowledged, and not in the table: gone"), "{}", drill.told());
+    }
+
+    #[test]
+    fn backoff_doubles_and_adds_at_most_half() {
+        let mut jitter = ChaCha8Rng::seed_from_u64(1);
+        for (attempt, ms) in [(1, 100), (2, 200), (3, 400), (4, 800)] {
+            let waited = backoff(attempt, &mut jitter).as_millis();
+            assert!((ms..=ms * 3 / 2).contains(&waited), "attempt {attempt}: {waited} ms");
+        }
+    }
+}
