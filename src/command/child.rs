@@ -14,6 +14,7 @@ use rustix::process::{Pid, Signal};
 use tokio::signal::unix::{self, SignalKind};
 
 use super::environment::Environment;
+use super::told;
 use crate::cli::{EXEC, ExecArgs};
 
 /// A running program.
@@ -110,10 +111,9 @@ pub fn exit_code(status: ExitStatus) -> u8 {
 }
 
 /// The hidden subcommand: arranges to die with `args.parent`, then becomes the program.
-#[expect(clippy::print_stderr, reason = "the last words before another program takes over")]
 pub fn exec(args: &ExecArgs) -> ExitCode {
     if let Err(e) = die_with(args.parent) {
-        eprintln!("squall: cannot tie the program to Squall's life: {e}");
+        told::line(&format!("cannot tie the program to Squall's life: {e}"));
         return ExitCode::from(SQUALL_FAILED);
     }
     let Some((program, rest)) = args.command.split_first() else { return ExitCode::from(SQUALL_FAILED) };
@@ -122,7 +122,7 @@ pub fn exec(args: &ExecArgs) -> ExitCode {
         io::ErrorKind::NotFound => (NOT_FOUND, "there is no such program; check the name and PATH".to_owned()),
         _ => (NOT_EXECUTABLE, format!("it cannot be executed: {error}")),
     };
-    eprintln!("squall: cannot run `{}`: {why}", program.to_string_lossy());
+    told::line(&format!("cannot run `{}`: {why}", program.to_string_lossy()));
     ExitCode::from(code)
 }
 

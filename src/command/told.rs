@@ -1,7 +1,6 @@
 //! What Squall says to people, on stderr: stdout belongs to the program that runs under it.
-#![expect(clippy::print_stderr, reason = "this module is Squall's voice")]
 
-use std::io::IsTerminal as _;
+use std::io::{IsTerminal as _, Write as _};
 use std::process::ExitCode;
 
 use anyhow::Context as _;
@@ -10,13 +9,13 @@ use super::launch::{Finished, Running, upstream_in_words};
 use crate::report::{self, Borders, Hints, Layout};
 
 /// One line in Squall's name.
-pub fn line(text: &str) {
-    eprintln!("squall: {text}");
+pub fn line(words: &str) {
+    text(&format!("squall: {words}"));
 }
 
-/// Text that speaks for itself.
-pub fn text(text: &str) {
-    eprintln!("{}", text.trim_end());
+/// Text that speaks for itself. Nobody may be listening any more: that is no reason to fail.
+pub fn text(words: &str) {
+    let _unheard = writeln!(std::io::stderr().lock(), "{}", words.trim_end());
 }
 
 /// Where it listens, where requests go, what will happen to them.

@@ -51,15 +51,16 @@ impl Listener {
     /// The next connection. Running out of descriptors is waited out, as accepting again at once would only spin.
     pub async fn accept(&self) -> Arrival {
         loop {
-            let failure = match self.inner.accept().await {
+            match self.inner.accept().await {
                 Ok((stream, client)) => match arrive(stream, client) {
                     Ok(arrival) => return arrival,
-                    Err(e) => e,
+                    Err(e) => tracing::debug!("{client} left at once: {e}"),
                 },
-                Err(e) => e,
-            };
-            tracing::warn!("a connection could not be accepted: {failure}");
-            tokio::time::sleep(BREATH).await;
+                Err(e) => {
+                    tracing::warn!("a connection could not be accepted: {e}");
+                    tokio::time::sleep(BREATH).await;
+                }
+            }
         }
     }
 }

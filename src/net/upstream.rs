@@ -58,6 +58,8 @@ pub enum SendError {
         target: Arc<Target>,
         /// DNS, TCP or TLS in words.
         reason: String,
+        /// What was to be sent.
+        unsent: Box<Request<RequestBody>>,
     },
 }
 
@@ -114,18 +116,24 @@ impl Upstream {
                 },
             }
         }
-        let lease = self.connect(target).await?;
+        let lease = match self.connect(target).await {
+            Ok(lease) => lease,
+            Err(reason) => {
+                let (target, unsent) = (Arc::clone(target), Box::new(request));
+                return Err(SendError::Unreachable { target, reason, unsent });
+            }
+        };
         exchange(lease, request).await.map_err(|failed| no_answer(target, failed))
     }
 
-    async fn connect(&self, target: &Arc<Target>) -> Result<Lease, SendError> {
-        let unreachable = |reason: String| SendError::Unreachable { target: Arc::clone(target), reason };
-        let io = self.dialer.dial(target).await.map_err(|e| unreachable(e.to_string()))?;
+    /// A new connection, or why not.
+    async fn connect(&self, target: &Arc<Target>) -> Result<Lease, String> {
+        let io = self.dialer.dial(target).await.map_err(|e| e.to_string())?;
         let sender = match target.scheme {
             Scheme::Http => handshake(io).await,
-            Scheme::Https => handshake(self.secure(target, io).await.map_err(unreachable)?).await,
+            Scheme::Https => handshake(self.secure(target, io).await?).await,
         };
-        Ok(self.pool.adopt(target, sender.map_err(|e| unreachable(e.to_string()))?))
+        Ok(self.pool.adopt(target, sender.map_err(|e| e.to_string())?))
     }
 
     async fn secure(

@@ -12,8 +12,8 @@ use hyper::body::Incoming;
 use super::Proxy;
 use super::exchange::{Exchange, ExchangeBody};
 use super::inject::{self, Fault};
-use super::own;
 use super::route::{self, Connection, Route};
+use super::{own, unread};
 use crate::aws::request::{self, AwsRequest, Foreign, Head};
 use crate::net::body::{RequestBody, ResponseBody};
 use crate::net::upstream::SendError;
@@ -32,7 +32,12 @@ pub async fn handle(
     let mut exchange = Exchange::open(&proxy, &connection, &request);
     let route = match route::route(&proxy, &connection, &request) {
         Ok(route) => route,
-        Err(no_route) => return Ok(exchange.own_answer(own::answer(no_route.reason, &no_route.text))),
+        Err(no_route) => {
+            let (head, body) = request.into_parts();
+            let mut answer = own::answer(no_route.reason, &no_route.text);
+            unread::settle(&proxy, &head.headers, body, &mut answer).await;
+            return Ok(exchange.own_answer(answer));
+        }
     };
     let (request, ahead) = look_ahead(&route, request).await;
     let aws = decode(&route, &request, ahead.as_deref().unwrap_or_default());
@@ -77,7 +82,7 @@ async fn look_ahead(route: &Route, mut request: Request<Incoming>) -> (Request<I
 
 /// Sends the request on as it came, and the answer back as it comes.
 async fn forward(
-    proxy: &Proxy,
+    proxy: &Arc<Proxy>,
     connection: &Connection,
     route: &Route,
     request: Request<Incoming>,
@@ -87,9 +92,13 @@ async fn forward(
     let request = outgoing(route, request, ahead, exchange.sent());
     match proxy.upstream.send(&route.to, request).await {
         Ok(response) => Ok(exchange.answered(response.map(ResponseBody::Upstream))),
-        Err(unreachable @ SendError::Unreachable { .. }) => {
-            tracing::warn!("{unreachable}");
-            Ok(exchange.own_answer(own::answer(own::Reason::UpstreamUnreachable, &unreachable.to_string())))
+        Err(SendError::Unreachable { target, reason, unsent }) => {
+            let text = format!("cannot reach {target}: {reason}");
+            tracing::warn!("{text}");
+            let (head, body) = unsent.into_parts();
+            let mut answer = own::answer(own::Reason::UpstreamUnreachable, &text);
+            unread::settle(proxy, &head.headers, body, &mut answer).await;
+            Ok(exchange.own_answer(answer))
         }
         Err(no_answer @ SendError::NoAnswer { .. }) => {
             tracing::debug!("{no_answer}");

@@ -9,6 +9,7 @@ pub mod handle;
 pub mod inject;
 pub mod own;
 pub mod route;
+pub mod unread;
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;

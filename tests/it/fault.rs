@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use ::squall::clock;
+use ::squall::net::target::{Scheme, Target};
 use tokio::io::AsyncWriteExt;
 
 use crate::support::upstream::{HOST, Upstream};
@@ -60,6 +61,21 @@ async fn an_unmarked_answer_carries_no_trace_of_squall() {
 async fn a_large_upload_that_is_refused_early_sees_the_error_and_no_reset() {
     let aws = Upstream::plain(OK).await;
     let squall = squall::profile(SLOW_DOWN).toward(&aws).run();
+    let answer = upload_64_mib(&squall).await;
+    assert_eq!((answer.status(), answer.field("connection").as_deref()), (503, Some("close")));
+    assert!(answer.text().contains("SlowDown"), "{answer:?}");
+    assert!(aws.requests().is_empty());
+}
+
+#[tokio::test]
+async fn a_large_upload_to_an_unreachable_upstream_sees_the_502_and_no_reset() {
+    let squall = squall::calm().toward_target(Target::new(Scheme::Http, "127.0.0.1", 1)).run();
+    let answer = upload_64_mib(&squall).await;
+    assert_eq!((answer.status(), answer.field("x-squall-error").as_deref()), (502, Some("upstream-unreachable")));
+}
+
+/// Sends all of it, whatever is answered meanwhile, and sees to it that the connection ends cleanly.
+async fn upload_64_mib(squall: &squall::Squall) -> client::Answer {
     let stream = client::connect(squall.address).await;
     let size = 64 << 20;
     let (mut reading, mut writing) = stream.into_split();
@@ -75,12 +91,10 @@ async fn a_large_upload_that_is_refused_early_sees_the_error_and_no_reset() {
         Ok::<_, std::io::Error>(writing)
     });
     let answer = client::answer(&mut reading).await;
-    assert_eq!((answer.status(), answer.field("connection").as_deref()), (503, Some("close")));
-    assert!(answer.text().contains("SlowDown"), "{answer:?}");
     let writing = soon("the whole upload", uploading).await.unwrap().expect("the upload was not cut");
     assert_eq!(client::rest(&mut reading).await.expect("a clean end"), b"");
     drop(writing);
-    assert!(aws.requests().is_empty());
+    answer
 }
 
 #[tokio::test]

@@ -26,6 +26,7 @@ use serde::Serialize;
 use self::client::{Answer, Attempt, Client, HOST};
 use self::standin::StandIn;
 use super::launch::Running;
+use super::told;
 use crate::cli::{DemoArgs, Output};
 use crate::clock;
 use crate::net::authority::CertificateAuthority;
@@ -60,15 +61,11 @@ struct Call {
 }
 
 /// Runs the drill and prints it. Exit 3 if an acknowledged item is absent.
-#[expect(clippy::print_stderr, reason = "the one place where a failure of the demo is told")]
 pub fn main(args: &DemoArgs) -> ExitCode {
     match super::launch::runtime().map_err(Into::into).and_then(|runtime| runtime.block_on(demo(args))) {
         Ok(drills) if drills.iter().all(|drill| drill.lost.is_empty()) => ExitCode::SUCCESS,
         Ok(_) => ExitCode::from(EXPECTATION_FAILED),
-        Err(e) => {
-            eprintln!("squall: {e:#}");
-            ExitCode::FAILURE
-        }
+        Err(e) => told::end(Err(e), ExitCode::FAILURE),
     }
 }
 
