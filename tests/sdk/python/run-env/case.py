@@ -1,9 +1,14 @@
-"""`squall run` around an unchanged boto3 program: streams, exit code and environment are the program's own, and nothing stays behind."""
+"""`squall run` around an unchanged boto3 program: streams and exit code are the program's own, and nothing stays behind.
+
+It also works where the surrounding environment has a proxy, a bundle and exceptions of its own.
+"""
 
 import json
 import os
 import sys
 from pathlib import Path
+
+import certifi
 
 from common import clients, emulator, squall
 
@@ -18,6 +23,11 @@ sys.exit(7)
 """
 
 
+# What a developer's shell may hold: another proxy, another bundle, and exceptions that would lead past Squall.
+SURROUNDINGS = {"HTTPS_PROXY": "http://127.0.0.1:9", "https_proxy": "http://127.0.0.1:9", "NO_PROXY": "internal.example,.amazonaws.com"}
+SURROUNDINGS |= {"AWS_CA_BUNDLE": certifi.where(), "REQUESTS_CA_BUNDLE": certifi.where()}
+
+
 def main():
     tmp = Path(os.environ["TMPDIR"])
     os.chdir(tmp)
@@ -25,7 +35,11 @@ def main():
     program.write_text(PROGRAM)
     before = set(tmp.iterdir())
     with emulator.start() as upstream:
-        options = ["--upstream", upstream, "--profile", "calm", "--summary", summary, "--ledger", ledger]
+        options = ["--upstream", upstream, "--profile", "calm"]
+        despite = squall.run(options, [sys.executable, program], **{**clients.ENVIRONMENT, **SURROUNDINGS})
+        assert (despite.returncode, despite.stdout) == (7, b"123456789012 []\n"), despite
+        assert "GetCallerIdentity" in despite.stderr.decode(), despite.stderr.decode()
+        options += ["--summary", summary, "--ledger", ledger]
         ran = squall.run(options, [sys.executable, program], **clients.ENVIRONMENT)
     said = ran.stderr.decode()
     print(f"exit code {ran.returncode}, stdout {ran.stdout!r}")
