@@ -76,7 +76,8 @@ impl Hints {
         }
         if summary.exchanges.unread > 0 {
             why.push(format!(
-                "{} ended before they could be read; -v prints a line for each.",
+                "{} ended unread, leading nowhere (what is sent to Squall itself, as under AWS_ENDPOINT_URL, needs --upstream) or left by \
+                 the client. With -v there is a line for each.",
                 super::text::counted(summary.exchanges.unread, "request")
             ));
         }

@@ -130,7 +130,7 @@ fn trouble(out: &mut String, summary: &Summary) -> fmt::Result {
         (aws.upstream_failed, "attempt", "broke off at the upstream, before or within its answer."),
         (aws.proxy_failed, "attempt", "got an answer of Squall's own, since the upstream could not be reached."),
         (aws.client_gone, "attempt", "ended as the client left before it had its answer."),
-        (summary.exchanges.unread, "request", "ended before it was known what they meant."),
+        (summary.exchanges.unread, "request", "ended unread, leading nowhere or left by the client."),
         (refused, "TLS handshake", "broken off by a client, which may not trust Squall's certificate authority."),
     ];
     for (number, what, how) in lines.into_iter().filter(|(number, ..)| *number > 0) {
