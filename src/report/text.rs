@@ -125,12 +125,15 @@ fn calls(out: &mut String, totals: &InvocationTotals) -> fmt::Result {
 /// What went wrong without a rule.
 fn trouble(out: &mut String, summary: &Summary) -> fmt::Result {
     let aws = &summary.aws;
-    let refused = summary.run.connections.refused_handshakes;
+    // Where no AWS request was seen these are told as reasons for it.
+    let unless_a_reason = |number: u64| if summary.exchanges.aws > 0 { number } else { 0 };
+    let unread = unless_a_reason(summary.exchanges.unread);
+    let refused = unless_a_reason(summary.run.connections.refused_handshakes);
     let lines = [
         (aws.upstream_failed, "attempt", "broke off at the upstream, before or within its answer."),
         (aws.proxy_failed, "attempt", "got an answer of Squall's own, since the upstream could not be reached."),
         (aws.client_gone, "attempt", "ended as the client left before it had its answer."),
-        (summary.exchanges.unread, "request", "ended unread, leading nowhere or left by the client."),
+        (unread, "request", "ended unread, leading nowhere or left by the client."),
         (refused, "TLS handshake", "broken off by a client, which may not trust Squall's certificate authority."),
     ];
     for (number, what, how) in lines.into_iter().filter(|(number, ..)| *number > 0) {
@@ -272,8 +275,20 @@ Rule slow never fired: no request was for sqs.
         let told = text(&summary, &Hints::default(), Layout::default());
         assert!(told.contains("3 tunnels to hosts that are not AWS's passed undecrypted."), "{told}");
         assert!(told.contains("1 foreign request passed untouched (1: nothing in it speaks of AWS)."), "{told}");
-        assert!(told.contains("1 TLS handshake broken off by a client"), "{told}");
         assert!(told.contains("0 AWS requests seen. Why that may be:\n- "), "{told}");
+    }
+
+    #[test]
+    fn clients_that_do_not_trust_us_are_told_once() {
+        let ledger = Ledger::open(None).unwrap();
+        let connections = Connections { refused_handshakes: 2, ..Connections::default() };
+        let report = |ledger: &Ledger| {
+            let summary = ledger.summary(Run { connections, ..run(Vec::new()) });
+            text(&summary, &Hints::default(), Layout::default())
+        };
+        assert_eq!(report(&ledger).matches("TLS handshake").count(), 1);
+        ledger.record(exchange(Some("a"), Outcome::Answered, 200, 1_000));
+        assert!(report(&ledger).contains("2 TLS handshakes broken off by a client"), "{}", report(&ledger));
     }
 
     #[test]
