@@ -118,7 +118,7 @@ impl Finished {
         });
         Run {
             seed: plan.seed(),
-            profiles: vec![plan.name().to_owned()],
+            profiles: plan.profiles().to_vec(),
             upstream: upstream_in_words(&self.proxy),
             duration: self.ran,
             rules: rules.collect(),

@@ -60,11 +60,10 @@ pub fn load(sources: &[Source], seed: Option<u64>) -> Result<Loaded, LoadError> 
     if problems.iter().any(|problem| !problem.is_warning()) {
         return Err(LoadError::new(problems));
     }
-    let name = profiles.iter().map(|(source, profile)| name_of(source, profile)).collect::<Vec<_>>().join("+");
+    let names = profiles.iter().map(|(source, profile)| name_of(source, profile).to_owned()).collect();
     let rules = profiles.into_iter().flat_map(|(_, profile)| profile.rules).collect();
     let given = seed.or(written);
-    let name = if name.is_empty() { "none".to_owned() } else { name };
-    let plan = Plan::new(name, given.unwrap_or_else(draw_seed), rules);
+    let plan = Plan::new(names, given.unwrap_or_else(draw_seed), rules);
     Ok(Loaded { plan, warnings: problems, seed_was_drawn: given.is_none() })
 }
 

@@ -27,7 +27,7 @@ pub struct RuleName(Arc<str>);
 /// The compiled profile.
 #[derive(Debug)]
 pub struct Plan {
-    name: String,
+    profiles: Vec<String>,
     seed: u64,
     rules: Vec<Rule>,
 }
@@ -55,13 +55,18 @@ pub struct Verdict {
 }
 
 impl Plan {
-    pub(super) fn new(name: String, seed: u64, rules: Vec<super::schema::Rule>) -> Self {
-        Self { name, seed, rules: rules.into_iter().map(|rule| Rule::new(rule, seed)).collect() }
+    pub(super) fn new(profiles: Vec<String>, seed: u64, rules: Vec<super::schema::Rule>) -> Self {
+        Self { profiles, seed, rules: rules.into_iter().map(|rule| Rule::new(rule, seed)).collect() }
     }
 
-    /// The profile's name; of several, all names joined by `+`.
-    pub fn name(&self) -> &str {
-        &self.name
+    /// The names of the profiles it was made from, in the order given.
+    pub fn profiles(&self) -> &[String] {
+        &self.profiles
+    }
+
+    /// The profile's name; of several, all names joined by `+`; `none` without any.
+    pub fn name(&self) -> String {
+        if self.profiles.is_empty() { "none".to_owned() } else { self.profiles.join("+") }
     }
 
     /// The seed of all its chance; the same seed replays a run.

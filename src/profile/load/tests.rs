@@ -70,7 +70,7 @@ fn a_code_that_aws_does_not_model_is_a_warning_and_the_profile_runs() {
 #[test]
 fn without_profiles_the_plan_does_nothing() {
     let plan = load(&[], None).unwrap().plan;
-    assert_eq!((plan.name(), plan.rules().len()), ("none", 0));
+    assert_eq!((plan.name().as_str(), plan.profiles().len(), plan.rules().len()), ("none", 0, 0));
 }
 
 #[test]
