@@ -108,9 +108,9 @@ impl Body for RequestBody {
 }
 
 impl UpstreamBody {
-    /// The body of an answer that came over `lease`.
-    pub fn new(incoming: Incoming, lease: Lease) -> Self {
-        let mut body = Self { incoming, lease: Some(lease) };
+    /// The body of an answer that came over `lease`; without one, the connection serves no other exchange.
+    pub fn new(incoming: Incoming, lease: Option<Lease>) -> Self {
+        let mut body = Self { incoming, lease };
         if body.incoming.is_end_stream() {
             body.release();
         }

@@ -7,7 +7,7 @@
 use std::io;
 use std::sync::Arc;
 
-use http::{Request, Response};
+use http::{Request, Response, StatusCode};
 use http_body::Body as _;
 use hyper::client::conn::{TrySendError, http1};
 use hyper_util::rt::TokioIo;
@@ -166,6 +166,8 @@ async fn exchange(
     request: Request<RequestBody>,
 ) -> Result<Response<UpstreamBody>, Box<TrySendError<Request<RequestBody>>>> {
     let response = lease.sender().try_send_request(request).await.map_err(Box::new)?;
+    // An upgraded connection is HTTP's no longer.
+    let lease = (response.status() != StatusCode::SWITCHING_PROTOCOLS).then_some(lease);
     Ok(response.map(|incoming| UpstreamBody::new(incoming, lease)))
 }
 
@@ -195,7 +197,7 @@ where
     builder.preserve_header_case(true).max_headers(super::MOST_HEADERS);
     let (sender, connection) = builder.handshake(TokioIo::new(io)).await?;
     tokio::spawn(async move {
-        if let Err(e) = connection.await {
+        if let Err(e) = connection.with_upgrades().await {
             tracing::debug!("an upstream connection ended: {e}");
         }
     });

@@ -13,6 +13,7 @@ use super::Proxy;
 use super::exchange::{Exchange, ExchangeBody};
 use super::inject::{self, Fault};
 use super::route::{self, Connection, Route};
+use super::upgrade::Wanted;
 use super::{own, unread};
 use crate::aws::request::{self, AwsRequest, Foreign, Head};
 use crate::net::body::{RequestBody, ResponseBody};
@@ -85,13 +86,20 @@ async fn forward(
     proxy: &Arc<Proxy>,
     connection: &Connection,
     route: &Route,
-    request: Request<Incoming>,
+    mut request: Request<Incoming>,
     ahead: Option<Bytes>,
     exchange: Exchange,
 ) -> Result<Response<ExchangeBody>, Abort> {
+    let upgrade = Wanted::take(&mut request);
     let request = outgoing(route, request, ahead, exchange.sent());
     match proxy.upstream.send(&route.to, request).await {
-        Ok(response) => Ok(exchange.answered(response.map(ResponseBody::Upstream))),
+        Ok(response) => {
+            let mut response = response.map(ResponseBody::Upstream);
+            if let Some(upgrade) = upgrade {
+                upgrade.join(proxy, &mut response);
+            }
+            Ok(exchange.answered(response))
+        }
         Err(SendError::Unreachable { target, reason, unsent }) => {
             let text = format!("cannot reach {target}: {reason}");
             tracing::warn!("{text}");

@@ -10,6 +10,7 @@ pub mod inject;
 pub mod own;
 pub mod route;
 pub mod unread;
+pub mod upgrade;
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;

@@ -1,6 +1,8 @@
 //! Untouched means untouched: the bytes that arrive are the bytes that were sent.
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use ::squall::net::target::{Scheme, Target};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::TcpListener;
 
 use crate::support::upstream::{HOST, Upstream};
 use crate::support::{client, soon, squall};
@@ -38,6 +40,7 @@ async fn requests_keep_target_header_case_order_values_framing_and_body() {
         "POST / HTTP/1.1\r\nHost: a\r\n\r\n",
         "PUT /k HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
         "PUT /k HTTP/1.1\r\nHost: a\r\nX-Same: 1\r\nX-Same: 2\r\nExpect: 100-continue\r\nConnection: keep-alive\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        "PUT /k HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nTrailer: x-sum\r\n\r\n5\r\nhello\r\n0\r\nx-sum: 1\r\n\r\n",
         "OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n",
         "GET /empty HTTP/1.1\r\nHost: a\r\nX-Empty:\r\n\r\n",
     ] {
@@ -120,4 +123,64 @@ async fn a_body_cut_short_upstream_is_cut_short_for_the_client() {
     let seen = String::from_utf8(seen).unwrap();
     assert!(!seen.contains("half") || seen.ends_with("half"), "{seen}");
     assert!(!seen.contains("0\r\n\r\n"), "{seen}");
+}
+
+/// An upstream that grants any upgrade, then says everything twice.
+async fn upgrading() -> Target {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        loop {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            tokio::spawn(async move {
+                let mut head = Vec::new();
+                while !head.ends_with(b"\r\n\r\n") {
+                    head.push(stream.read_u8().await.unwrap());
+                }
+                assert!(String::from_utf8(head).unwrap().contains("\r\nUpgrade: echo/1\r\n"));
+                stream
+                    .write_all(b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: echo/1\r\n\r\n")
+                    .await
+                    .unwrap();
+                while let Ok(byte) = stream.read_u8().await {
+                    stream.write_all(&[byte, byte]).await.unwrap();
+                }
+            });
+        }
+    });
+    Target::new(Scheme::Http, "127.0.0.1", port)
+}
+
+#[tokio::test]
+async fn an_upgrade_passes_and_what_follows_is_carried_in_the_clear_and_over_tls() {
+    let squall = squall::calm().toward_target(upgrading().await).run();
+    let request = format!("GET /socket HTTP/1.1\r\nHost: {HOST}\r\nConnection: Upgrade\r\nUpgrade: echo/1\r\n\r\n");
+    let plain = client::connect(squall.address).await;
+    let tunnel = client::tunnel(squall.address, &format!("{HOST}:443")).await;
+    let secure = client::secure(tunnel, HOST, &squall.trust_anchor).await.unwrap();
+    for mut stream in [Box::new(plain) as Box<dyn Stream>, Box::new(secure)] {
+        let answer = client::exchange(&mut stream, &request).await;
+        assert_eq!((answer.status(), answer.field("upgrade").as_deref()), (101, Some("echo/1")));
+        stream.write_all(b"hi").await.unwrap();
+        stream.flush().await.unwrap();
+        let mut echoed = [0; 4];
+        soon("the echo", stream.read_exact(&mut echoed)).await.unwrap();
+        assert_eq!(&echoed, b"hhii");
+    }
+}
+
+trait Stream: AsyncRead + AsyncWrite + Unpin {}
+impl<T: AsyncRead + AsyncWrite + Unpin> Stream for T {}
+
+#[tokio::test]
+async fn announced_trailers_of_an_answer_reach_a_client_that_takes_them() {
+    let chunked =
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: x-sum\r\n\r\n2\r\nhi\r\n0\r\nx-sum: 1\r\n\r\n";
+    let aws = Upstream::plain(chunked).await;
+    let squall = squall::calm().toward(&aws).run();
+    let mut stream = client::connect(squall.address).await;
+    stream.write_all(b"GET / HTTP/1.1\r\nHost: a\r\nTE: trailers\r\nConnection: TE\r\n\r\n").await.unwrap();
+    let mut seen = vec![0; chunked.len()];
+    soon("the answer", stream.read_exact(&mut seen)).await.unwrap();
+    assert_eq!(String::from_utf8(seen).unwrap(), chunked);
 }
