@@ -9,11 +9,16 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 
+use super::expect::{Gate, Waiting};
 use super::pool::Lease;
+
+/// What a request's body can fail with.
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// A request body: what was read of it in advance, then the rest as it comes.
 #[derive(Debug)]
 pub struct RequestBody {
+    gate: Option<Waiting>,
     prefix: Option<Bytes>,
     rest: Option<Incoming>,
     sent: Arc<AtomicU64>,
@@ -24,6 +29,8 @@ pub struct RequestBody {
 pub struct UpstreamBody {
     incoming: Incoming,
     lease: Option<Lease>,
+    /// Of a request that was answered before its body was asked for.
+    shut: Option<Gate>,
 }
 
 /// The body of an answer to a client.
@@ -66,20 +73,29 @@ pub struct Watched<W: Watch> {
 impl RequestBody {
     /// `prefix` was read from `rest` already. `sent` counts what goes out.
     pub fn new(prefix: Option<Bytes>, rest: Option<Incoming>, sent: Arc<AtomicU64>) -> Self {
-        Self { prefix: prefix.filter(|p| !p.is_empty()), rest, sent }
+        Self { gate: None, prefix: prefix.filter(|p| !p.is_empty()), rest, sent }
+    }
+
+    /// Holds it back until the gate opens.
+    pub fn behind(&mut self, gate: &Gate) {
+        self.gate = Some(gate.wait());
     }
 
     /// An empty body whose sending nobody counts: the second try of a request that had none.
     pub fn none() -> Self {
-        Self { prefix: None, rest: None, sent: Arc::default() }
+        Self { gate: None, prefix: None, rest: None, sent: Arc::default() }
     }
 }
 
 impl Body for RequestBody {
     type Data = Bytes;
-    type Error = hyper::Error;
+    type Error = BoxError;
 
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        if let Some(gate) = &mut self.gate {
+            ready!(gate.poll(cx))?;
+            self.gate = None;
+        }
         let frame = match (self.prefix.take(), self.rest.as_mut()) {
             (Some(prefix), _) => Some(Ok(Frame::data(prefix))),
             (None, Some(rest)) => ready!(Pin::new(rest).poll_frame(cx)),
@@ -88,7 +104,7 @@ impl Body for RequestBody {
         if let Some(data) = frame.as_ref().and_then(|f| f.as_ref().ok()).and_then(Frame::data_ref) {
             self.sent.fetch_add(data.len() as u64, Ordering::Relaxed);
         }
-        Poll::Ready(frame)
+        Poll::Ready(frame.map(|frame| frame.map_err(Into::into)))
     }
 
     fn is_end_stream(&self) -> bool {
@@ -110,16 +126,37 @@ impl Body for RequestBody {
 impl UpstreamBody {
     /// The body of an answer that came over `lease`; without one, the connection serves no other exchange.
     pub fn new(incoming: Incoming, lease: Option<Lease>) -> Self {
-        let mut body = Self { incoming, lease };
+        let mut body = Self { incoming, lease, shut: None };
         if body.incoming.is_end_stream() {
             body.release();
         }
         body
     }
 
+    /// For the answer to a request whose body was not asked for: its connection ends with it, and the body's wait too.
+    pub fn without_request_body(incoming: Incoming, lease: Lease, gate: Gate) -> Self {
+        Self { incoming, lease: Some(lease), shut: Some(gate) }
+    }
+
+    /// Whether it answers a request whose body was not asked for.
+    pub fn came_early(&self) -> bool {
+        self.shut.is_some()
+    }
+
     fn release(&mut self) {
+        if self.shut.is_some() {
+            return;
+        }
         if let Some(lease) = self.lease.take() {
             lease.done();
+        }
+    }
+}
+
+impl Drop for UpstreamBody {
+    fn drop(&mut self) {
+        if let Some(gate) = &self.shut {
+            gate.shut();
         }
     }
 }

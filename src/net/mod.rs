@@ -6,6 +6,7 @@
 pub mod authority;
 pub mod body;
 pub mod dial;
+pub mod expect;
 pub mod io;
 pub mod leaf;
 pub mod listen;

@@ -18,6 +18,7 @@ use tokio_rustls::TlsConnector;
 
 use super::body::{RequestBody, UpstreamBody};
 use super::dial::{Dialer, UpstreamIo};
+use super::expect::Gate;
 use super::pool::{Lease, Pool};
 use super::target::{Scheme, Target};
 use super::tls;
@@ -163,9 +164,16 @@ async fn connector(roots: Roots) -> Result<TlsConnector, tls::Error> {
 
 async fn exchange(
     mut lease: Lease,
-    request: Request<RequestBody>,
+    mut request: Request<RequestBody>,
 ) -> Result<Response<UpstreamBody>, Box<TrySendError<Request<RequestBody>>>> {
+    let gate = if request.body().is_end_stream() { None } else { Gate::for_request(&mut request) };
+    if let Some(gate) = &gate {
+        request.body_mut().behind(gate);
+    }
     let response = lease.sender().try_send_request(request).await.map_err(Box::new)?;
+    if let Some(gate) = gate.filter(Gate::answered) {
+        return Ok(response.map(|incoming| UpstreamBody::without_request_body(incoming, lease, gate)));
+    }
     // An upgraded connection is HTTP's no longer.
     let lease = (response.status() != StatusCode::SWITCHING_PROTOCOLS).then_some(lease);
     Ok(response.map(|incoming| UpstreamBody::new(incoming, lease)))

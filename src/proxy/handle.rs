@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 use bytes::{Bytes, BytesMut};
-use http::header::{HeaderName, HeaderValue};
+use http::header::{CONNECTION, HeaderName, HeaderValue};
 use http::{HeaderMap, Request, Response};
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
@@ -94,7 +94,12 @@ async fn forward(
     let request = outgoing(route, request, ahead, exchange.sent());
     match proxy.upstream.send(&route.to, request).await {
         Ok(response) => {
+            let came_early = response.body().came_early();
             let mut response = response.map(ResponseBody::Upstream);
+            if came_early {
+                // hyper closes a connection whose request body nobody read.
+                response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+            }
             if let Some(upgrade) = upgrade {
                 upgrade.join(proxy, &mut response);
             }

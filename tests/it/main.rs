@@ -9,6 +9,7 @@
 mod decode;
 mod demo;
 mod errors;
+mod expect;
 mod fault;
 mod forward;
 mod layers;
