@@ -8,6 +8,7 @@
 
 mod decode;
 mod demo;
+mod differential;
 mod errors;
 mod expect;
 mod fault;

@@ -41,6 +41,11 @@ impl Upstream {
         Self::start(Arc::new(move |_| answer.clone()), None).await
     }
 
+    /// Speaks in the clear; answers as `answer` says.
+    pub(crate) async fn plain_with(answer: impl Fn(&Request) -> Vec<u8> + Send + Sync + 'static) -> Self {
+        Self::start(Arc::new(answer), None).await
+    }
+
     /// Speaks TLS as [`HOST`] and as 127.0.0.1; answers as `answer` says.
     pub(crate) async fn tls(answer: impl Fn(&Request) -> Vec<u8> + Send + Sync + 'static) -> Self {
         let permitted = Permitted::with_loopback(["amazonaws.com", "test"]);
@@ -137,7 +142,8 @@ async fn serve<S: AsyncRead + AsyncWrite + Unpin>(mut stream: S, answer: &Answer
 async fn read_request<S: AsyncRead + AsyncWrite + Unpin>(stream: &mut S, ahead: &mut Vec<u8>) -> Option<Request> {
     let head_end = read_until(stream, ahead, b"\r\n\r\n").await?;
     let rest = ahead.split_off(head_end);
-    let head = String::from_utf8(std::mem::replace(ahead, rest)).unwrap();
+    // Header bytes above ASCII are Latin-1 to nobody's harm: only compared.
+    let head = std::mem::replace(ahead, rest).iter().map(|b| char::from(*b)).collect::<String>();
     let lower = head.to_ascii_lowercase();
     if lower.contains("expect: 100-continue") {
         stream.write_all(b"HTTP/1.1 100 Continue\r\n\r\n").await.ok()?;
