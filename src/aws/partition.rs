@@ -20,6 +20,18 @@ pub fn is_aws_host(host: &str) -> bool {
     below_suffix(host).is_some() && host.strip_suffix('.').unwrap_or(host).split('.').all(written)
 }
 
+/// Whether AWS's API may be served under this name: one of AWS's, but not a machine or database of a customer's (an EC2 instance, a
+/// load balancer, an RDS, DocumentDB, ElastiCache or Redshift endpoint), whose protocol and certificate are that customer's affair.
+///
+/// The names are as those services' user guides give them: `ec2-….us-west-2.compute.amazonaws.com`, `….eu-west-1.elb.amazonaws.com`,
+/// `….us-east-1.rds.amazonaws.com` and so on. The APIs themselves have the service first (`rds.us-east-1.amazonaws.com`).
+pub fn is_api_host(host: &str) -> bool {
+    let kind = below_suffix(host).and_then(|below| below.rsplit_once('.')).map(|(_, kind)| kind);
+    is_aws_host(host) && !kind.is_some_and(|kind| CUSTOMERS.iter().any(|known| kind.eq_ignore_ascii_case(known)))
+}
+
+const CUSTOMERS: [&str; 7] = ["cache", "compute", "compute-1", "docdb", "elb", "rds", "redshift"];
+
 /// What stands before the partition's suffix: `dynamodb.us-east-1` of `dynamodb.us-east-1.amazonaws.com`; empty for the suffix itself.
 pub(super) fn below_suffix(host: &str) -> Option<&str> {
     let host = host.strip_suffix('.').unwrap_or(host);
@@ -41,6 +53,29 @@ const LONGEST_NAME: usize = 253;
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn machines_and_databases_of_customers_are_told_from_apis() {
+        for host in [
+            "ec2-203-0-113-5.us-west-2.compute.amazonaws.com",
+            "ec2-203-0-113-5.compute-1.amazonaws.com",
+            "app-123.eu-west-1.elb.amazonaws.com",
+            "orders.cluster-abc.us-east-1.RDS.amazonaws.com",
+            "app-123.cn-north-1.elb.amazonaws.com.cn",
+            "x.abc.0001.use1.cache.amazonaws.com",
+        ] {
+            assert!(is_aws_host(host) && !is_api_host(host), "{host}");
+        }
+        for host in [
+            "rds.us-east-1.amazonaws.com",
+            "rds.amazonaws.com",
+            "ec2.us-east-1.amazonaws.com",
+            "elasticloadbalancing.us-east-1.amazonaws.com",
+            "rds.s3.us-east-1.amazonaws.com",
+        ] {
+            assert!(is_api_host(host), "{host}");
+        }
+    }
 
     #[test]
     fn names_of_every_partition_are_aws() {

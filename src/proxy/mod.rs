@@ -67,9 +67,9 @@ pub struct Sightings {
 }
 
 impl Proxy {
-    /// Whether TLS to this host is terminated.
+    /// Whether TLS to this host is terminated: it serves AWS's API, or the user listed it.
     pub fn intercepts(&self, host: &str) -> bool {
-        partition::is_aws_host(host) || self.intercept.allows(&HostName::parse(host))
+        partition::is_api_host(host) || self.intercept.allows(&HostName::parse(host))
     }
 
     /// Whether this target is one of our own listeners.

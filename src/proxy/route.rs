@@ -117,7 +117,7 @@ fn replace(
     target: &Arc<Target>,
 ) -> Route {
     match &proxy.emulator {
-        Some(emulator) if partition::is_aws_host(&target.host) => {
+        Some(emulator) if partition::is_api_host(&target.host) => {
             let tls_ends_here = connection.secure && emulator.scheme == Scheme::Http;
             Route { mode, host, to: Arc::clone(emulator), tls_ends_here }
         }
