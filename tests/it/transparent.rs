@@ -184,3 +184,24 @@ async fn announced_trailers_of_an_answer_reach_a_client_that_takes_them() {
     soon("the answer", stream.read_exact(&mut seen)).await.unwrap();
     assert_eq!(String::from_utf8(seen).unwrap(), chunked);
 }
+
+#[tokio::test]
+async fn an_upstream_that_closes_after_each_answer_without_a_word_costs_no_request() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let target = Target::new(Scheme::Http, "127.0.0.1", listener.local_addr().unwrap().port());
+    tokio::spawn(async move {
+        loop {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut head = Vec::new();
+            while !head.ends_with(b"\r\n\r\n") {
+                head.push(stream.read_u8().await.unwrap());
+            }
+            stream.write_all(EMPTY.as_bytes()).await.unwrap();
+        }
+    });
+    let squall = squall::calm().toward_target(target).run();
+    let mut stream = client::connect(squall.address).await;
+    for _ in 0..50 {
+        assert_eq!(client::exchange(&mut stream, "GET / HTTP/1.1\r\nHost: a\r\n\r\n").await.status(), 200);
+    }
+}
