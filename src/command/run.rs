@@ -72,7 +72,7 @@ fn trusted_before() -> String {
     for file in environment::inherited_bundles(|name| std::env::var_os(name)) {
         match tls::certificates(&file) {
             Ok(more) => roots.extend(more),
-            Err(e) => told::line(&format!("left out of what the program trusts: {e}")),
+            Err(e) => told::line(&format!("left out of what the program trusts: {:#}", anyhow::Error::from(e))),
         }
     }
     roots.sort_unstable_by(|a, b| a.as_ref().cmp(b.as_ref()));

@@ -17,7 +17,7 @@ use super::entry::Entry;
 #[derive(Debug, thiserror::Error)]
 pub enum LedgerError {
     /// The file cannot be made.
-    #[error("cannot write the ledger to {}: {source}; its directory must exist and be writable", path.display())]
+    #[error("cannot write to {}, whose directory must exist and be writable", path.display())]
     Create {
         /// The file.
         path: PathBuf,
@@ -25,7 +25,7 @@ pub enum LedgerError {
         source: io::Error,
     },
     /// Writing failed; the file ends before the run did.
-    #[error("the ledger {} is incomplete: {source}", path.display())]
+    #[error("the ledger {} is incomplete", path.display())]
     Write {
         /// The file.
         path: PathBuf,

@@ -31,7 +31,7 @@ use super::tls;
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// A file or directory that cannot be used.
-    #[error("cannot use {path} for the certificate authority: {source}")]
+    #[error("cannot use {path} for the certificate authority")]
     Io {
         /// What was touched.
         path: PathBuf,

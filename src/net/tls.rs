@@ -16,7 +16,7 @@ use rustls::{ClientConfig, RootCertStore, ServerConfig};
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// A file of certificates that cannot be read as such.
-    #[error("cannot read certificates from {path}: {source}; give a PEM file with at least one certificate")]
+    #[error("cannot read certificates from {path}; give a PEM file with at least one certificate")]
     Certificates {
         /// The file.
         path: PathBuf,
