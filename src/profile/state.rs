@@ -198,6 +198,26 @@ impl RuleTally {
     }
 }
 
+impl RuleTally {
+    /// What a rule that fired could not judge, each the rest of a sentence that begins with its name.
+    pub fn remarks(&self) -> Vec<String> {
+        let mut remarks = Vec::new();
+        if self.fired > 0 && self.without_invocation > 0 {
+            let count = self.without_invocation;
+            remarks.push(format!(
+                "passed over {count} for want of an amz-sdk-invocation-id, which `per: invocation` needs"
+            ));
+        }
+        if self.evicted > 0 {
+            remarks.push(format!(
+                "forgot {} calls to bound its memory, and counts their attempts from 1 again",
+                self.evicted
+            ));
+        }
+        remarks
+    }
+}
+
 /// So many calls are remembered for each rule with `per: invocation`: 10,000 in flight are more than one client machine makes, and the
 /// table stays below a megabyte.
 const CALLS: NonZeroUsize = NonZeroUsize::new(10_000).unwrap();
@@ -215,6 +235,29 @@ mod tests {
             threads.into_iter().map(|thread| thread.join().unwrap()).sum()
         });
         assert_eq!(taken, 100);
+    }
+
+    #[test]
+    fn what_a_rule_could_not_judge_is_remarked_on() {
+        let mut tally = RuleTally {
+            rule: "r".into(),
+            matched: 3,
+            fired: 1,
+            answered_before: 0,
+            lost_dice: 0,
+            outside_calls: 0,
+            over_limit: 0,
+            without_invocation: 2,
+            evicted: 0,
+            about: String::new(),
+            probability: String::new(),
+            calls: None,
+        };
+        assert!(tally.remarks()[0].contains("passed over 2 "), "{:?}", tally.remarks());
+        (tally.without_invocation, tally.evicted) = (0, 5);
+        assert!(tally.remarks()[0].contains("forgot 5 calls"), "{:?}", tally.remarks());
+        tally.evicted = 0;
+        assert!(tally.remarks().is_empty());
     }
 
     #[test]
