@@ -208,7 +208,9 @@ where
 async fn intercept(proxy: Arc<Proxy>, mut connection: Connection, mut stream: Rewind<ClientStream>) {
     let Some(target) = connection.target.clone() else { return };
     let mut seen = BytesMut::new();
-    let told = tokio::time::timeout(SILENCE, sniff::sniff(&mut stream, &mut seen)).await;
+    // A tunnel that is given up for another protocol is one that no rule sees: never where only HTTP can be meant.
+    let patience = if matches!(target.port, 80 | 443) { FIRST_BYTES } else { SILENCE };
+    let told = tokio::time::timeout(patience, sniff::sniff(&mut stream, &mut seen)).await;
     match told {
         Ok(Ok(Some(Speech::Tls))) => {
             let hello = match sniff::client_hello(&mut stream, &mut seen).await {
@@ -268,5 +270,5 @@ where
 /// A client that connects ahead of its first request may wait long; one that never speaks is let go.
 const FIRST_BYTES: Duration = Duration::from_secs(300);
 const HANDSHAKE: Duration = Duration::from_secs(30);
-/// After this, a client in a tunnel is taken to wait for the server to speak first.
+/// After this, a client in a tunnel to an unusual port is taken to wait for the server to speak first.
 const SILENCE: Duration = Duration::from_secs(2);

@@ -40,6 +40,18 @@ async fn body(stream: &mut TcpStream) -> Vec<u8> {
 
 #[tokio::test]
 async fn a_client_is_told_to_go_on_when_the_far_end_says_so_and_not_before() {
+    // On a busy machine one try may take as long as the wait that it must not be mistaken for.
+    for _ in 0..3 {
+        let waited = waited_for_a_100_that_comes_after_200_ms().await;
+        assert!(waited >= Duration::from_millis(200), "told after {waited:?}");
+        if waited < Duration::from_millis(900) {
+            return;
+        }
+    }
+    panic!("a 100 of the far end's is not passed on at once");
+}
+
+async fn waited_for_a_100_that_comes_after_200_ms() -> Duration {
     let (target, serving) = far_end(|mut stream| async move {
         head(&mut stream).await;
         tokio::time::sleep(Duration::from_millis(200)).await;
@@ -51,9 +63,10 @@ async fn a_client_is_told_to_go_on_when_the_far_end_says_so_and_not_before() {
     let mut stream = client::connect(squall.address).await;
     let started = clock::now();
     assert_eq!(client::exchange(&mut stream, HEAD).await.status(), 100);
-    assert!((200..900).contains(&started.elapsed().as_millis()), "{:?}", started.elapsed());
+    let waited = started.elapsed();
     assert_eq!(client::exchange(&mut stream, "hello").await.status(), 200);
     assert_eq!(soon("the body", serving).await.unwrap(), b"hello");
+    waited
 }
 
 #[tokio::test]
