@@ -26,7 +26,7 @@ use crate::net::io::ClientIo;
 use crate::net::listen::Arrival;
 use crate::net::name::HostName;
 use crate::net::rewind::Rewind;
-use crate::net::sniff::{self, Speech};
+use crate::net::sniff::{self, Hello, Speech};
 use crate::net::target::{Scheme, Target};
 use crate::net::tunnel;
 
@@ -66,10 +66,7 @@ async fn direct_tls(
     mut seen: BytesMut,
     local: std::net::IpAddr,
 ) {
-    let hello = match sniff::client_hello(&mut io, &mut seen).await {
-        Ok(hello) => hello,
-        Err(e) => return tracing::debug!("{}: no TLS ClientHello: {e}", connection.client),
-    };
+    let Some(hello) = hello(&connection, &mut io, &mut seen).await else { return };
     let name = hello.server_name.as_deref().map_or_else(|| HostName::Ip(local.to_canonical()), HostName::parse);
     let is_loopback =
         matches!(&name, HostName::Ip(ip) if ip.is_loopback()) || name == HostName::Dns("localhost".to_owned());
@@ -83,6 +80,16 @@ async fn direct_tls(
     connection.target = (!is_loopback).then(|| Arc::new(Target::new(Scheme::Https, &text, 443)));
     connection.mode = Mode::Tls;
     terminate(proxy, connection, Rewind::new(seen.freeze(), io), &name).await;
+}
+
+/// The ClientHello that begins in `seen`, if one comes.
+async fn hello<T: AsyncRead + Unpin>(connection: &Connection, stream: &mut T, seen: &mut BytesMut) -> Option<Hello> {
+    match tokio::time::timeout(HANDSHAKE, sniff::client_hello(stream, seen)).await {
+        Ok(Ok(hello)) => return Some(hello),
+        Ok(Err(e)) => tracing::debug!("{}: no TLS ClientHello: {e}", connection.client),
+        Err(_) => tracing::debug!("{}: no whole TLS ClientHello within {HANDSHAKE:?}", connection.client),
+    }
+    None
 }
 
 /// Speaks TLS as `name`, then HTTP inside it.
@@ -213,10 +220,7 @@ async fn intercept(proxy: Arc<Proxy>, mut connection: Connection, mut stream: Re
     let told = tokio::time::timeout(patience, sniff::sniff(&mut stream, &mut seen)).await;
     match told {
         Ok(Ok(Some(Speech::Tls))) => {
-            let hello = match sniff::client_hello(&mut stream, &mut seen).await {
-                Ok(hello) => hello,
-                Err(e) => return tracing::debug!("{}: no TLS ClientHello: {e}", connection.client),
-            };
+            let Some(hello) = hello(&connection, &mut stream, &mut seen).await else { return };
             let name = hello.server_name.as_deref().unwrap_or(&target.host);
             connection.target = Some(Arc::new(named(&target, name)));
             let name = HostName::parse(name);
