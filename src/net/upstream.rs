@@ -111,9 +111,14 @@ impl Upstream {
             let spare = repeatable(&request);
             match exchange(lease, request).await {
                 Ok(response) => return Ok(response),
-                Err(mut failed) => match failed.take_message().or(spare) {
-                    Some(unsent) => request = unsent,
-                    None => return Err(no_answer(target, failed)),
+                Err(mut failed) => match (failed.take_message(), spare) {
+                    (Some(unsent), _) => request = unsent,
+                    (None, Some(again)) => {
+                        // Once, and not over another connection that may be as stale.
+                        request = again;
+                        break;
+                    }
+                    (None, None) => return Err(no_answer(target, failed)),
                 },
             }
         }

@@ -1,8 +1,12 @@
 //! Untouched means untouched: the bytes that arrive are the bytes that were sent.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use ::squall::net::target::{Scheme, Target};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpListener;
+use tokio::sync::Barrier;
 
 use crate::support::upstream::{HOST, Upstream};
 use crate::support::{client, soon, squall};
@@ -204,4 +208,41 @@ async fn an_upstream_that_closes_after_each_answer_without_a_word_costs_no_reque
     for _ in 0..50 {
         assert_eq!(client::exchange(&mut stream, "GET / HTTP/1.1\r\nHost: a\r\n\r\n").await.status(), 200);
     }
+}
+
+#[tokio::test]
+async fn a_request_that_had_left_is_sent_once_more_however_many_connections_are_stale() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let target = Target::new(Scheme::Http, "127.0.0.1", listener.local_addr().unwrap().port());
+    let (together, requests) = (Arc::new(Barrier::new(3)), Arc::new(AtomicUsize::new(0)));
+    let seen = Arc::clone(&requests);
+    // The first request of a connection is answered (of the first three connections when all three have come), the second is not.
+    tokio::spawn(async move {
+        for connection in 0.. {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let (together, seen) = (Arc::clone(&together), Arc::clone(&seen));
+            tokio::spawn(async move {
+                for request in 0..2 {
+                    let mut head = Vec::new();
+                    while !head.ends_with(b"\r\n\r\n") {
+                        head.push(stream.read_u8().await?);
+                    }
+                    seen.fetch_add(1, Ordering::Relaxed);
+                    if request == 0 {
+                        if connection < 3 {
+                            together.wait().await;
+                        }
+                        stream.write_all(EMPTY.as_bytes()).await?;
+                    }
+                }
+                Ok::<_, std::io::Error>(())
+            });
+        }
+    });
+    let squall = squall::calm().toward_target(target).run();
+    let get = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+    let one = async || client::exchange(&mut client::connect(squall.address).await, get).await.status();
+    assert_eq!(tokio::join!(one(), one(), one()), (200, 200, 200));
+    assert_eq!(one().await, 200);
+    assert_eq!(requests.load(Ordering::Relaxed), 3 + 2);
 }
