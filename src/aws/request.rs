@@ -92,12 +92,13 @@ pub enum Foreign {
     UnknownService,
 }
 
-impl fmt::Display for Foreign {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+impl Foreign {
+    /// The reason in words.
+    pub fn as_str(self) -> &'static str {
+        match self {
             Self::NoEvidence => "nothing in it speaks of AWS",
             Self::UnknownService => "it names a service that the catalog does not know",
-        })
+        }
     }
 }
 

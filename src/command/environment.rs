@@ -59,7 +59,7 @@ impl Environment {
 /// The CA bundles the program was told to use: what it trusted before it must go on trusting.
 pub fn inherited_bundles(inherited: impl Fn(&str) -> Option<OsString>) -> Vec<std::path::PathBuf> {
     let named = BUNDLE_VARIABLES.iter().chain(["NODE_EXTRA_CA_CERTS"].iter()).filter_map(|name| inherited(name));
-    let mut files: Vec<_> = named.filter(|path| !path.is_empty()).map(std::path::PathBuf::from).collect();
+    let mut files: Vec<_> = named.map(std::path::PathBuf::from).collect();
     files.sort();
     files.dedup();
     files

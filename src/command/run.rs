@@ -28,8 +28,8 @@ async fn run(args: &RunArgs) -> Result<u8> {
     settings.warnings.iter().for_each(|warning| told::text(warning));
     let running = Running::start(settings)?;
     told::start(&running);
-    let certificates = Certificates::write(running.proxy().authority.trust_anchor())?;
     let (url, inherited) = (running.url(), Inherited::here());
+    let certificates = Certificates::write(running.proxy().authority.trust_anchor(), &inherited)?;
     let environment =
         Environment::for_child(&url, &certificates.bundle, &certificates.own, |name| inherited.value(name));
     for place in inherited.endpoint_urls() {
@@ -53,7 +53,7 @@ struct Certificates {
 }
 
 impl Certificates {
-    fn write(trust_anchor: &str) -> Result<Self> {
+    fn write(trust_anchor: &str, inherited: &Inherited) -> Result<Self> {
         let private = fs::Permissions::from_mode(0o700);
         let dir = tempfile::Builder::new().prefix("squall-").permissions(private).tempdir();
         let dir = dir.context("cannot make a temporary directory for the certificates")?;
@@ -61,15 +61,15 @@ impl Certificates {
         let write =
             |path: &Path, text: &str| fs::write(path, text).with_context(|| format!("cannot write {}", path.display()));
         write(&own, trust_anchor)?;
-        write(&bundle, &format!("{trust_anchor}{}", trusted_before()))?;
+        write(&bundle, &format!("{trust_anchor}{}", trusted_before(inherited)))?;
         Ok(Self { own, bundle, _dir: dir })
     }
 }
 
 /// As PEM: the system's roots and the bundles the program was given.
-fn trusted_before() -> String {
+fn trusted_before(inherited: &Inherited) -> String {
     let mut roots = tls::system_roots();
-    for file in environment::inherited_bundles(|name| std::env::var_os(name)) {
+    for file in environment::inherited_bundles(|name| inherited.value(name)) {
         match tls::certificates(&file) {
             Ok(more) => roots.extend(more),
             Err(e) => told::line(&format!("left out of what the program trusts: {:#}", anyhow::Error::from(e))),

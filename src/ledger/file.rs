@@ -72,8 +72,8 @@ impl LedgerFile {
     }
 
     /// Hands an entry over; waits while the queue is full. After [`Self::close`] entries are dropped.
-    pub(super) fn write(&self, entry: Entry) {
-        self.queue.send(Message::Write(Box::new(entry))).unwrap_or_default();
+    pub(super) fn write(&self, entry: Box<Entry>) {
+        self.queue.send(Message::Write(entry)).unwrap_or_default();
     }
 
     /// Waits until everything handed over is in the file. The second call has nothing more to say.
@@ -122,8 +122,8 @@ mod tests {
     use super::*;
     use crate::ledger::Mode;
 
-    fn entry(seq: u64) -> Entry {
-        Entry::open(seq, Timestamp::UNIX_EPOCH, Mode::Connect)
+    fn entry(seq: u64) -> Box<Entry> {
+        Box::new(Entry::open(seq, Timestamp::UNIX_EPOCH, Mode::Connect))
     }
 
     /// A disk that is full from the start.
@@ -190,7 +190,7 @@ mod tests {
     #[test]
     fn a_full_disk_is_an_error_of_close_and_stops_nobody() {
         let (queue, entries) = sync_channel(QUEUE);
-        queue.send(Message::Write(Box::new(entry(1)))).unwrap();
+        queue.send(Message::Write(entry(1))).unwrap();
         assert_eq!(write(&entries, Full).unwrap_err().kind(), io::ErrorKind::StorageFull);
 
         // A real device that is always full, where there is one.

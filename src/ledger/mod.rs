@@ -48,7 +48,8 @@ impl Ledger {
     }
 
     /// Counts a closed exchange and hands it to the file's writer. Waits only if the file is slower than the requests.
-    pub fn record(&self, entry: Entry) {
+    pub fn record(&self, entry: impl Into<Box<Entry>>) {
+        let entry = entry.into();
         self.statistics().count(&entry);
         if let Some(file) = &self.file {
             file.write(entry);

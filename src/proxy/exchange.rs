@@ -15,10 +15,10 @@ use siphasher::sip128::{Hasher128 as _, SipHasher24};
 use std::hash::Hasher as _;
 
 use super::Proxy;
-use super::route::{Connection, Route};
+use super::route::Connection;
 use crate::aws::request::{AwsRequest, Foreign};
 use crate::clock;
-use crate::ledger::{Entry, Outcome, Side};
+use crate::ledger::{Entry, Mode, Outcome, Side};
 use crate::net::body::{End, ResponseBody, Watch, Watched};
 use crate::profile::plan::Verdict;
 
@@ -43,13 +43,12 @@ impl Exchange {
     }
 
     /// Where it goes and what it means is known.
-    pub fn understood(&mut self, route: &Route, aws: &Result<AwsRequest, Foreign>) {
+    pub fn understood(&mut self, mode: Mode, host: CompactString, aws: &Result<AwsRequest, Foreign>) {
         let Some(entry) = self.entry.as_mut() else { return };
-        entry.mode = route.mode;
-        entry.host = route.host.clone();
+        (entry.mode, entry.host) = (mode, host);
         match aws {
             Ok(aws) => note(entry, aws),
-            Err(foreign) => entry.foreign = Some(foreign.to_string().into()),
+            Err(foreign) => entry.foreign = Some(CompactString::const_new(foreign.as_str())),
         }
     }
 
@@ -115,7 +114,7 @@ impl Exchange {
         entry.total_us = micros(clock::now().duration_since(self.started));
         entry.request_bytes = self.sent.load(Ordering::Relaxed);
         tracing::info!(target: "squall::exchange", "{entry}");
-        self.proxy.ledger.record(*entry);
+        self.proxy.ledger.record(entry);
     }
 }
 

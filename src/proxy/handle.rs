@@ -31,7 +31,7 @@ pub async fn handle(
     request: Request<Incoming>,
 ) -> Result<Response<ExchangeBody>, Abort> {
     let mut exchange = Exchange::open(&proxy, &connection, &request);
-    let route = match route::route(&proxy, &connection, &request) {
+    let mut route = match route::route(&proxy, &connection, &request) {
         Ok(route) => route,
         Err(no_route) => {
             let (head, body) = request.into_parts();
@@ -42,7 +42,7 @@ pub async fn handle(
     };
     let (request, ahead) = look_ahead(&route, request).await;
     let aws = decode(&route, &request, ahead.as_deref().unwrap_or_default());
-    exchange.understood(&route, &aws);
+    exchange.understood(route.mode, std::mem::take(&mut route.host), &aws);
     let Ok(aws) = aws else { return forward(&proxy, &connection, &route, request, ahead, exchange).await };
 
     let verdict = proxy.plan.decide(&proxy.states, &aws);

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use compact_str::CompactString;
 use http::header::HOST;
 use http::uri::Parts;
 use http::{HeaderMap, Method, Request, Uri};
@@ -35,7 +36,7 @@ pub struct Route {
     /// How the client reached us.
     pub mode: Mode,
     /// The host the client named, without port.
-    pub host: compact_str::CompactString,
+    pub host: CompactString,
     /// Where it is sent: the host itself, or the emulator in its place.
     pub to: Arc<Target>,
     /// Whether the client spoke TLS and `to` does not: an emulator must be told, as it builds URLs from it.
@@ -104,23 +105,17 @@ fn endpoint<B>(proxy: &Proxy, connection: &Connection, request: &Request<B>) -> 
         return Err(NoRoute { reason: Reason::NoUpstream, text });
     };
     let host = host_header(request.headers()).unwrap_or_default().into();
-    let tls_ends_here = connection.secure && emulator.scheme == Scheme::Http;
-    let mode = if connection.secure { Mode::Tls } else { Mode::Endpoint };
-    Ok(Route { mode, host, to: Arc::clone(emulator), tls_ends_here })
+    Ok(to_emulator(connection, connection.mode, host, emulator))
 }
 
-fn replace(
-    proxy: &Proxy,
-    connection: &Connection,
-    mode: Mode,
-    host: compact_str::CompactString,
-    target: &Arc<Target>,
-) -> Route {
+fn to_emulator(connection: &Connection, mode: Mode, host: CompactString, emulator: &Arc<Target>) -> Route {
+    let tls_ends_here = connection.secure && emulator.scheme == Scheme::Http;
+    Route { mode, host, to: Arc::clone(emulator), tls_ends_here }
+}
+
+fn replace(proxy: &Proxy, connection: &Connection, mode: Mode, host: CompactString, target: &Arc<Target>) -> Route {
     match &proxy.emulator {
-        Some(emulator) if partition::is_api_host(&target.host) => {
-            let tls_ends_here = connection.secure && emulator.scheme == Scheme::Http;
-            Route { mode, host, to: Arc::clone(emulator), tls_ends_here }
-        }
+        Some(emulator) if partition::is_api_host(&target.host) => to_emulator(connection, mode, host, emulator),
         _ => Route { mode, host, to: Arc::clone(target), tls_ends_here: false },
     }
 }
