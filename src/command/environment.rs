@@ -85,7 +85,9 @@ fn no_proxy(inherited: &impl Fn(&str) -> Option<OsString>) -> (String, Vec<Strin
 
 /// Whether a NO_PROXY entry would take AWS hosts past the proxy: `*`, a suffix of AWS's, or a part of one such as `.com`.
 fn covers_aws(entry: &str) -> bool {
-    let name = entry.trim_start_matches(['*', '.']).split(':').next().unwrap_or_default();
+    let name = entry.trim_start_matches(['*', '.']);
+    // A port may follow a name; an IPv6 address has colons of its own.
+    let name = name.split_once(':').filter(|(_, port)| !port.contains(':')).map_or(name, |(name, _)| name);
     let below = |suffix: &str| suffix.strip_suffix(name).is_some_and(|rest| rest.ends_with('.'));
     name.is_empty() || partition::is_aws_host(name) || partition::dns_suffixes().iter().any(|suffix| below(suffix))
 }
@@ -133,6 +135,12 @@ mod tests {
             environment(&[("NO_PROXY", "internal.example,.amazonaws.com, *"), ("no_proxy", "com,10.0.0.0/8")]);
         assert_eq!(value(&environment, "no_proxy"), "localhost,127.0.0.1,::1,internal.example,10.0.0.0/8");
         assert_eq!(environment.notes.len(), 3, "{:?}", environment.notes);
+    }
+
+    #[test]
+    fn loopback_covers_nothing_of_aws_and_a_star_a_suffix_or_a_host_does() {
+        assert!(!["localhost", "127.0.0.1", "::1"].into_iter().any(covers_aws));
+        assert!(["*", "s3.amazonaws.com", ".api.aws", "*.amazonaws.com:443"].into_iter().all(covers_aws));
     }
 
     #[test]

@@ -3,17 +3,14 @@
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 
-use super::environment::Environment;
 use crate::report::Hints;
 
-/// For a program under `squall run`: its name, what it was given, and what in the surroundings leads past a proxy.
-pub fn of(command: &[OsString], proxy_url: String, environment: &Environment, inherited: &Inherited) -> Hints {
-    let given = |name: &str| environment.set.iter().find(|(n, _)| n == name).map(|(_, value)| text(value));
+/// For a program under `squall run`: its name, and what in the surroundings leads past a proxy.
+pub fn of(command: &[OsString], proxy_url: String, inherited: &Inherited) -> Hints {
     let replaced = ["HTTPS_PROXY", "https_proxy"].into_iter().find(|name| inherited.value(name).is_some());
     Hints {
         command: command.iter().map(text).collect(),
         proxy_url: Some(proxy_url),
-        no_proxy: given("NO_PROXY"),
         replaced_proxy: replaced.map(str::to_owned),
         endpoint_urls: inherited.endpoint_urls(),
     }

@@ -115,6 +115,7 @@ impl Finished {
             matched: tally.matched,
             fired: tally.fired,
             why_never: tally.why_never(),
+            remarks: tally.remarks(),
         });
         Run {
             seed: plan.seed(),

@@ -41,7 +41,7 @@ async fn run(args: &RunArgs) -> Result<u8> {
     let child = Child::start(&args.command, &environment).context("cannot start the program")?;
     let status = child.wait().await.context("cannot wait for the program")?;
     let finished = running.finish().await;
-    told::report(&finished, &hints::of(&args.command, url, &environment, &inherited))?;
+    told::report(&finished, &hints::of(&args.command, url, &inherited))?;
     Ok(child::exit_code(status))
 }
 

@@ -53,9 +53,6 @@ pub fn report(finished: &Finished, hints: &Hints) -> anyhow::Result<()> {
         _ => Layout::default(),
     };
     text(&report::text(&summary, hints, layout));
-    for tally in proxy.states.tallies(&proxy.plan) {
-        tally.remarks().iter().for_each(|remark| text(&format!("Rule {} {remark}.", tally.rule)));
-    }
     let ledger = proxy.ledger.close();
     if let Some(file) = &finished.summary {
         let json = report::json(&summary, hints)?;

@@ -122,7 +122,8 @@ mod tests {
         let mut entry = answered(&ledger);
         entry.invocation = Some("a".into());
         ledger.record(entry);
-        let rule = RuleLine { name: "r".into(), matched: 1, fired: 0, why_never: Some("no such request came".into()) };
+        let why_never = Some("no such request came".into());
+        let rule = RuleLine { name: "r".into(), matched: 1, why_never, ..RuleLine::default() };
         let duration = std::time::Duration::from_millis(5);
         let run = Run {
             seed: 42,

@@ -60,6 +60,9 @@ pub struct RuleLine {
     /// Why it never did.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub why_never: Option<String>,
+    /// What it could not judge, each the rest of a sentence that begins with its name.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub remarks: Vec<String>,
 }
 
 /// Signs of life that are not exchanges.

@@ -12,8 +12,6 @@ pub struct Hints {
     pub command: Vec<String>,
     /// Where Squall can be reached, as a URL.
     pub proxy_url: Option<String>,
-    /// The value of NO_PROXY that the program was given.
-    pub no_proxy: Option<String>,
     /// The proxy variable of the surrounding environment that Squall's own took the place of.
     pub replaced_proxy: Option<String>,
     /// Where an endpoint of AWS's is configured, as `AWS_ENDPOINT_URL_S3` or `endpoint_url in ~/.aws/config`.
@@ -90,11 +88,6 @@ impl Hints {
     /// Settings that lead past the proxy.
     fn went_elsewhere(&self) -> Vec<String> {
         let mut why = Vec::new();
-        if let Some(no_proxy) = self.no_proxy.as_ref().filter(|no_proxy| names_aws(no_proxy)) {
-            why.push(format!(
-                "NO_PROXY={no_proxy} names AWS's hosts, so the program goes past the proxy: take them out."
-            ));
-        }
         for place in &self.endpoint_urls {
             why.push(format!(
                 "An endpoint is set ({place}), so the program goes there directly: unset it, and give that URL to --upstream."
@@ -232,11 +225,6 @@ impl Runtime {
     }
 }
 
-fn names_aws(no_proxy: &str) -> bool {
-    let mut hosts = no_proxy.split(',').map(str::trim);
-    hosts.any(|host| host == "*" || host.contains("amazonaws") || host.ends_with("api.aws"))
-}
-
 fn clients(number: u64) -> String {
     if number == 1 { "A client".to_owned() } else { format!("{number} times a client") }
 }
@@ -307,10 +295,10 @@ mod tests {
     #[test]
     fn a_refused_handshake_is_the_reason_whatever_the_environment_says() {
         let mut hints = hints("python app.py");
-        hints.no_proxy = Some(".amazonaws.com".into());
+        hints.replaced_proxy = Some("HTTPS_PROXY".into());
         let told = why(&hints, Connections { connects: 3, refused_handshakes: 3, tunnels: 0 });
         assert!(told.starts_with("3 times a client began a TLS handshake") && told.contains("AWS_CA_BUNDLE"), "{told}");
-        assert!(!told.contains("NO_PROXY"), "{told}");
+        assert!(!told.contains("was set before"), "{told}");
     }
 
     #[test]
@@ -328,21 +316,14 @@ mod tests {
     #[test]
     fn settings_that_lead_past_the_proxy_come_first() {
         let mut hints = hints("python app.py");
-        hints.no_proxy = Some("localhost, .amazonaws.com".into());
         hints.endpoint_urls = vec!["endpoint_url in ~/.aws/config".into()];
         hints.replaced_proxy = Some("HTTPS_PROXY".into());
         let told = hints.why_no_requests(&nothing_seen(Connections::default()));
-        let found = ["NO_PROXY=", "endpoint_url in ~/.aws/config", "HTTPS_PROXY was set before", "boto3 follows"];
+        let found = ["endpoint_url in ~/.aws/config", "HTTPS_PROXY was set before", "boto3 follows"];
         assert_eq!(told.len(), found.len(), "{told:#?}");
         for (told, found) in told.iter().zip(found) {
             assert!(told.contains(found), "{told} does not say {found}");
         }
-    }
-
-    #[test]
-    fn a_no_proxy_for_loopback_is_no_reason() {
-        assert!(!names_aws("localhost,127.0.0.1,::1"));
-        assert!(names_aws("*") && names_aws("s3.amazonaws.com") && names_aws("a, .api.aws"));
     }
 
     #[test]

@@ -143,11 +143,12 @@ fn trouble(out: &mut String, summary: &Summary) -> fmt::Result {
 }
 
 fn rule(out: &mut String, line: &RuleLine) -> fmt::Result {
-    let RuleLine { name, matched, fired, why_never } = line;
+    let RuleLine { name, matched, fired, why_never, remarks } = line;
     match why_never {
-        Some(why) => writeln!(out, "Rule {name} never fired: {why}."),
-        None => writeln!(out, "Rule {name} fired {} ({matched} matched).", times(*fired)),
+        Some(why) => writeln!(out, "Rule {name} never fired: {why}.")?,
+        None => writeln!(out, "Rule {name} fired {} ({matched} matched).", times(*fired))?,
     }
+    remarks.iter().try_for_each(|remark| writeln!(out, "Rule {name} {remark}."))
 }
 
 /// What was none of our business.
@@ -230,10 +231,18 @@ mod tests {
         let mut list = exchange(None, Outcome::ClientGone, 0, 5);
         (list.service, list.operation, list.status) = (Some("s3"), Some("ListObjectsV2"), None);
         ledger.record(list);
-        let throttle = RuleLine { name: "throttle".into(), matched: 5, fired: 2, why_never: None };
+        let throttle = RuleLine { name: "throttle".into(), matched: 5, fired: 2, ..RuleLine::default() };
         let slow =
             RuleLine { name: "slow".into(), why_never: Some("no request was for sqs".into()), ..RuleLine::default() };
         ledger.summary(run(vec![throttle, slow]))
+    }
+
+    #[test]
+    fn what_a_rule_could_not_judge_is_said_after_what_it_did() {
+        let mut summary = busy();
+        summary.run.rules[0].remarks = vec!["passed over 2".to_owned()];
+        let told = text(&summary, &Hints::default(), Layout::default());
+        assert!(told.contains("Rule throttle fired twice (5 matched).\nRule throttle passed over 2.\n"), "{told}");
     }
 
     #[test]
