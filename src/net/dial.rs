@@ -1,15 +1,12 @@
 //! Connecting to a far end, and knowing our own connections when they come back to us.
 
 use std::collections::{HashMap, HashSet};
-use std::io::{self, IoSlice};
+use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::pin::Pin;
 use std::str::FromStr;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll};
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
 use super::target::Target;
@@ -40,10 +37,9 @@ pub struct Resolve {
     address: IpAddr,
 }
 
-/// A TCP connection to a far end, known to [`LiveSockets`] while it lives.
+/// Makes a connection known to [`LiveSockets`]; to be kept as long as the connection is spoken on.
 #[derive(Debug)]
-pub struct UpstreamIo {
-    stream: TcpStream,
+pub struct Known {
     ends: Ends,
     live: Arc<LiveSockets>,
 }
@@ -56,14 +52,14 @@ impl Dialer {
     }
 
     /// Connects, trying each address the name has, within [`CONNECT_TIMEOUT`] in all.
-    pub async fn dial(&self, target: &Target) -> io::Result<UpstreamIo> {
+    pub async fn dial(&self, target: &Target) -> io::Result<(TcpStream, Known)> {
         let connecting = tokio::time::timeout(CONNECT_TIMEOUT, self.connect(target));
         let stream =
             connecting.await.map_err(|_| io::Error::new(io::ErrorKind::TimedOut, "no connection within 10 s"))??;
         stream.set_nodelay(true)?;
         let ends = Ends { local: stream.local_addr()?, far: stream.peer_addr()? };
         self.live.with(|set| set.insert(ends));
-        Ok(UpstreamIo { stream, ends, live: Arc::clone(&self.live) })
+        Ok((stream, Known { ends, live: Arc::clone(&self.live) }))
     }
 
     /// Whether the connection accepted at `local` from `peer` is one of our own: it would loop for ever. Reliable once bytes have come
@@ -108,41 +104,9 @@ impl FromStr for Resolve {
     }
 }
 
-impl Drop for UpstreamIo {
+impl Drop for Known {
     fn drop(&mut self) {
         self.live.with(|set| set.remove(&self.ends));
-    }
-}
-
-impl AsyncRead for UpstreamIo {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(cx, buf)
-    }
-}
-
-impl AsyncWrite for UpstreamIo {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, buf)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bufs: &[IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(cx, bufs)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
     }
 }
 
@@ -168,13 +132,14 @@ mod tests {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let dialer = Dialer::new(["nowhere.invalid:1:127.0.0.1".parse::<Resolve>().unwrap()]);
-        let io = dialer.dial(&Target::new(super::super::target::Scheme::Http, "127.0.0.1", port)).await.unwrap();
+        let (_stream, known) =
+            dialer.dial(&Target::new(super::super::target::Scheme::Http, "127.0.0.1", port)).await.unwrap();
         let (far, peer) = listener.accept().await.unwrap();
         let here = far.local_addr().unwrap();
         assert!(dialer.is_ours(peer, here));
         let elsewhere = SocketAddr::new(here.ip(), here.port() ^ 1);
         assert!(!dialer.is_ours(peer, elsewhere), "the same port of somebody else's");
-        drop(io);
+        drop(known);
         assert!(!dialer.is_ours(peer, here));
     }
 }

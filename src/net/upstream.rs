@@ -13,11 +13,13 @@ use hyper::client::conn::{TrySendError, http1};
 use hyper_util::rt::TokioIo;
 use rustls::pki_types::{CertificateDer, ServerName};
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
 use tokio::sync::OnceCell;
 use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 
 use super::body::{RequestBody, UpstreamBody};
-use super::dial::{Dialer, UpstreamIo};
+use super::dial::{Dialer, Known};
 use super::expect::Gate;
 use super::pool::{Lease, Pool};
 use super::target::{Scheme, Target};
@@ -134,22 +136,18 @@ impl Upstream {
 
     /// A new connection, or why not.
     async fn connect(&self, target: &Arc<Target>) -> Result<Lease, String> {
-        let io = self.dialer.dial(target).await.map_err(|e| e.to_string())?;
+        let (stream, known) = self.dialer.dial(target).await.map_err(|e| e.to_string())?;
         let sender = match target.scheme {
-            Scheme::Http => handshake(io).await,
-            Scheme::Https => handshake(self.secure(target, io).await?).await,
+            Scheme::Http => handshake(stream, known).await,
+            Scheme::Https => handshake(self.secure(target, stream).await?, known).await,
         };
         Ok(self.pool.adopt(target, sender.map_err(|e| e.to_string())?))
     }
 
-    async fn secure(
-        &self,
-        target: &Target,
-        io: UpstreamIo,
-    ) -> Result<tokio_rustls::client::TlsStream<UpstreamIo>, String> {
+    async fn secure(&self, target: &Target, stream: TcpStream) -> Result<TlsStream<TcpStream>, String> {
         let connector = self.connector().await.map_err(|e| e.to_string())?;
         let name = ServerName::try_from(target.host.to_string()).map_err(|e| e.to_string())?;
-        let handshaking = tokio::time::timeout(super::dial::CONNECT_TIMEOUT, connector.connect(name, io));
+        let handshaking = tokio::time::timeout(super::dial::CONNECT_TIMEOUT, connector.connect(name, stream));
         handshaking.await.map_err(|_| "no TLS handshake within 10 s".to_owned())?.map_err(|e| format!("TLS: {e}"))
     }
 
@@ -202,7 +200,7 @@ fn repeatable(request: &Request<RequestBody>) -> Option<Request<RequestBody>> {
     Some(copy)
 }
 
-async fn handshake<T>(io: T) -> hyper::Result<http1::SendRequest<RequestBody>>
+async fn handshake<T>(io: T, known: Known) -> hyper::Result<http1::SendRequest<RequestBody>>
 where
     T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
@@ -210,6 +208,7 @@ where
     builder.preserve_header_case(true).max_headers(super::MOST_HEADERS);
     let (sender, connection) = builder.handshake(TokioIo::new(io)).await?;
     tokio::spawn(async move {
+        let _known = known;
         if let Err(e) = connection.with_upgrades().await {
             tracing::debug!("an upstream connection ended: {e}");
         }

@@ -13,6 +13,7 @@ use hyper::upgrade::Upgraded;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 
 use super::exchange::ExchangeBody;
@@ -22,6 +23,7 @@ use super::route::Connection;
 use super::{Proxy, Sightings};
 use crate::ledger::Mode;
 use crate::net::body::{ResponseBody, Watched};
+use crate::net::dial::Known;
 use crate::net::io::ClientIo;
 use crate::net::listen::Arrival;
 use crate::net::name::HostName;
@@ -250,11 +252,12 @@ fn named(target: &Target, name: &str) -> Target {
 }
 
 /// Copies bytes both ways, undecrypted.
-async fn carry<S>(proxy: Arc<Proxy>, connection: Connection, mut stream: S, mut far: crate::net::dial::UpstreamIo)
+async fn carry<S>(proxy: Arc<Proxy>, connection: Connection, mut stream: S, far: (TcpStream, Known))
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     Sightings::count(&proxy.sightings.tunnels);
+    let (mut far, _known) = far;
     let copying = tunnel::tunnel(&mut stream, &mut far);
     tokio::select! {
         ended = copying => match ended {
