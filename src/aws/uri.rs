@@ -62,8 +62,7 @@ impl<'a> Target<'a> {
         query: Option<&'a str>,
         headers: &'a HeaderMap,
     ) -> Self {
-        let inner = path.strip_prefix('/').unwrap_or(path);
-        let (inner, slash) = inner.strip_suffix('/').map_or((inner, inner.is_empty()), |inner| (inner, true));
+        let (inner, slash) = between_slashes(path);
         let mut segments: SmallVec<[&'a str; 12]> = bucket.into_iter().collect();
         if !inner.is_empty() || path.len() > 1 {
             segments.extend(inner.split('/'));
@@ -93,8 +92,7 @@ impl Route {
     pub(super) fn of(operation: &'static Operation) -> Option<Self> {
         let (method, template) = operation.route?;
         let (path, query) = template.split_once('?').unwrap_or((template, ""));
-        let inner = path.strip_prefix('/').unwrap_or(path);
-        let (inner, slash) = inner.strip_suffix('/').map_or((inner, inner.is_empty()), |inner| (inner, true));
+        let (inner, slash) = between_slashes(path);
         let segments: Vec<_> = inner.split('/').filter(|part| !part.is_empty()).map(Segment::of).collect();
         let literal =
             segments.iter().map(|segment| if let Segment::Literal(text) = segment { text.len() } else { 0 }).sum();
@@ -203,6 +201,12 @@ pub(super) fn query_value<'a>(query: &'a str, name: &str) -> Option<&'a str> {
 /// Percent-decoded; bytes that are not UTF-8 are replaced.
 pub(super) fn decoded(raw: &str) -> Cow<'_, str> {
     percent_decode_str(raw).decode_utf8_lossy()
+}
+
+/// A path without the slashes around it, and whether there was one at its end.
+fn between_slashes(path: &str) -> (&str, bool) {
+    let inner = path.strip_prefix('/').unwrap_or(path);
+    inner.strip_suffix('/').map_or((inner, inner.is_empty()), |inner| (inner, true))
 }
 
 fn pairs(query: &str) -> impl Iterator<Item = (&str, &str)> {
