@@ -8,7 +8,9 @@ use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
 use crate::aws::catalog;
 use crate::net::dial::Resolve;
+use crate::net::limits::Limits;
 use crate::net::target::Target;
+use crate::units::Millis;
 
 /// A transparent chaos proxy in front of real AWS or any emulator.
 #[derive(Debug, Parser)]
@@ -144,6 +146,50 @@ pub struct ProxyArgs {
     /// Leave `x-squall-fault` off injected answers.
     #[arg(long)]
     pub unmarked: bool,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "flattened; documented on the type")]
+    pub limits: LimitArgs,
+}
+
+/// How long Squall waits for whom, and how much it holds at once. How long an answer may take is the client's affair: nothing bounds it.
+#[derive(Args, Clone, Copy, Debug)]
+#[command(next_help_heading = "Limits")]
+pub struct LimitArgs {
+    /// Give up opening a connection upstream (DNS, TCP and TLS together) after this.
+    #[arg(long, value_name = "DURATION", default_value_t = Millis::from(Limits::default().connect))]
+    pub connect_timeout: Millis,
+    /// Close a client's connection whose TLS handshake, or a request's head, takes longer than this.
+    #[arg(long, value_name = "DURATION", default_value_t = Millis::from(Limits::default().head))]
+    pub header_timeout: Millis,
+    /// Close a client's connection without a request after this.
+    #[arg(long, value_name = "DURATION", default_value_t = Millis::from(Limits::default().idle))]
+    pub idle_timeout: Millis,
+    /// Give open requests this long to end once Squall is to stop.
+    #[arg(long, value_name = "DURATION", default_value_t = Millis::from(Limits::default().drain))]
+    pub drain_timeout: Millis,
+    /// Serve so many client connections at once; more wait.
+    #[arg(long, value_name = "N", default_value_t = Limits::default().connections, value_parser = parse_connections)]
+    pub max_connections: usize,
+}
+
+impl From<LimitArgs> for Limits {
+    fn from(args: LimitArgs) -> Self {
+        Self {
+            connect: args.connect_timeout.duration(),
+            head: args.header_timeout.duration(),
+            idle: args.idle_timeout.duration(),
+            connections: args.max_connections,
+            drain: args.drain_timeout.duration(),
+        }
+    }
+}
+
+fn parse_connections(text: &str) -> Result<usize, String> {
+    let most = tokio::sync::Semaphore::MAX_PERMITS;
+    match text.parse() {
+        Ok(n) if (1..=most).contains(&n) => Ok(n),
+        _ => Err(format!("write a number of connections from 1 to {most}")),
+    }
 }
 
 fn long_version() -> &'static str {

@@ -15,11 +15,13 @@ use crate::aws::partition;
 use crate::cli::ProxyArgs;
 use crate::ledger::Ledger;
 use crate::net::authority::CertificateAuthority;
+use crate::net::connect::Roots;
 use crate::net::dial::Dialer;
+use crate::net::limits::Limits;
 use crate::net::name::Permitted;
 use crate::net::target::Target;
 use crate::net::tls;
-use crate::net::upstream::{Roots, Upstream};
+use crate::net::upstream::Upstream;
 use crate::profile::load;
 use crate::profile::plan::Plan;
 
@@ -35,6 +37,8 @@ pub struct Settings {
     pub ca_dir: Option<PathBuf>,
     /// Hosts beside AWS's to terminate.
     pub intercept: Permitted,
+    /// Bounds on connections.
+    pub limits: Limits,
     /// The way upstream.
     pub upstream: Upstream,
     /// The emulator, if any.
@@ -87,13 +91,16 @@ impl Settings {
             [] => Listen::Default { or_free_port: keep == Keep::InMemory },
             given => Listen::Exactly(given.to_vec()),
         };
+        let limits = Limits::from(args.limits);
+        let dialer = Dialer::new(args.resolve.iter().cloned()).within(limits.connect);
         Ok(Self {
             listen,
             plan,
             authority,
             ca_dir,
             intercept,
-            upstream: Upstream::new(Dialer::new(args.resolve.iter().cloned()), Roots::SystemAnd(extra_roots)),
+            limits,
+            upstream: Upstream::new(dialer, Roots::SystemAnd(extra_roots)),
             emulator: args.upstream.clone().map(Arc::new),
             ledger: Ledger::open(args.ledger.as_deref()).context("--ledger")?,
             summary: args.summary.clone(),
@@ -110,6 +117,7 @@ impl Settings {
             authority: CertificateAuthority::create(permitted(&[]))?,
             ca_dir: None,
             intercept: Permitted::default(),
+            limits: Limits::default(),
             upstream: Upstream::new(Dialer::default(), Roots::Only(roots)),
             emulator: Some(Arc::new(emulator)),
             ledger: Ledger::open(None)?,

@@ -72,6 +72,12 @@ impl Millis {
     }
 }
 
+impl From<Duration> for Millis {
+    fn from(duration: Duration) -> Self {
+        Self(duration)
+    }
+}
+
 impl FromStr for Millis {
     type Err = UnitError;
 

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 use tokio::runtime::Runtime;
+use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -43,6 +44,7 @@ impl Running {
             emulator: settings.emulator,
             intercept: settings.intercept,
             listening,
+            limits: settings.limits,
             plan: settings.plan,
             states,
             ledger: settings.ledger,
@@ -55,8 +57,9 @@ impl Running {
             let proxy = Arc::clone(&proxy);
             tokio::spawn(async move { proxy.upstream.warm().await });
         }
-        let accepting =
-            listeners.into_iter().map(|listener| tokio::spawn(accept(Arc::clone(&proxy), listener))).collect();
+        let room = Arc::new(Semaphore::new(proxy.limits.connections));
+        let accepting = listeners.into_iter().map(|listener| accept(Arc::clone(&proxy), listener, Arc::clone(&room)));
+        let accepting = accepting.map(tokio::spawn).collect();
         Ok(Self { proxy, accepting, started: clock::now(), summary: settings.summary })
     }
 
@@ -88,8 +91,9 @@ impl Running {
         }
         self.proxy.stop.cancel();
         self.proxy.tasks.close();
-        if tokio::time::timeout(DRAIN, self.proxy.tasks.wait()).await.is_err() {
-            tracing::warn!("{} connections were still open after {DRAIN:?} and are cut", self.proxy.tasks.len());
+        let patience = self.proxy.limits.drain;
+        if tokio::time::timeout(patience, self.proxy.tasks.wait()).await.is_err() {
+            tracing::warn!("{} connections were still open after {patience:?} and are cut", self.proxy.tasks.len());
         }
         let ran = clock::now().duration_since(self.started);
         Finished { proxy: self.proxy, ran, summary: self.summary }
@@ -138,9 +142,18 @@ pub fn runtime() -> io::Result<Runtime> {
     tokio::runtime::Builder::new_multi_thread().enable_all().build()
 }
 
-async fn accept(proxy: Arc<Proxy>, listener: Listener) {
+async fn accept(proxy: Arc<Proxy>, listener: Listener, room: Arc<Semaphore>) {
+    let mut told = false;
     loop {
-        let arrival = listener.accept().await;
+        let mut arrival = listener.accept().await;
+        if room.available_permits() == 0 && !std::mem::replace(&mut told, true) {
+            let most = proxy.limits.connections;
+            tracing::warn!(
+                "{most} client connections are open; more wait until one of them ends: see --max-connections"
+            );
+        }
+        // An error means that it was closed, which it never is.
+        arrival.place = Arc::clone(&room).acquire_owned().await.ok();
         proxy.tasks.spawn(connection::serve(Arc::clone(&proxy), arrival));
     }
 }
@@ -172,5 +185,3 @@ fn cannot_listen(address: SocketAddr) -> String {
 }
 
 const DEFAULT_V4: std::net::SocketAddrV4 = std::net::SocketAddrV4::new(Ipv4Addr::LOCALHOST, 4577);
-/// How long open exchanges may go on after the end was asked for.
-const DRAIN: Duration = Duration::from_secs(5);

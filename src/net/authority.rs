@@ -124,13 +124,13 @@ impl CertificateAuthority {
         Ok(Self { mint: Mint::new(issuer, sent).map_err(Error::Creation)?, permitted: None, trust_anchor })
     }
 
-    /// How to speak TLS as `name`, if this authority may.
-    pub fn server_config(&self, name: &HostName) -> Result<Arc<ServerConfig>, MintError> {
+    /// How to speak TLS as `name`, if this authority may: HTTP/2 preferred, or HTTP/1.1.
+    pub fn server_config(&self, name: &HostName, http2: bool) -> Result<Arc<ServerConfig>, MintError> {
         if !self.permits(name) {
             let reason = "it lies outside the names this certificate authority was made for; list it with --intercept";
             return Err(MintError { name: name.clone(), reason: reason.into() });
         }
-        self.mint.server_config(name)
+        self.mint.server_config(name, http2)
     }
 
     /// Whether verifiers would believe us as `name`.
@@ -267,18 +267,18 @@ mod tests {
         let name = HostName::parse("s3.amazonaws.com");
         std::thread::scope(|scope| {
             for _ in 0..16 {
-                scope.spawn(|| authority.server_config(&name).unwrap());
+                scope.spawn(|| authority.server_config(&name, false).unwrap());
             }
         });
         assert_eq!(authority.minted(), 1);
-        authority.server_config(&HostName::parse("127.0.0.1")).unwrap();
+        authority.server_config(&HostName::parse("127.0.0.1"), false).unwrap();
         assert_eq!(authority.minted(), 2);
     }
 
     #[test]
     fn names_outside_its_bounds_are_refused_with_a_sentence() {
         let authority = CertificateAuthority::create(aws()).unwrap();
-        let error = authority.server_config(&HostName::parse("evil.example.com")).unwrap_err();
+        let error = authority.server_config(&HostName::parse("evil.example.com"), false).unwrap_err();
         assert!(error.to_string().contains("evil.example.com") && error.to_string().contains("--intercept"), "{error}");
         assert_eq!(authority.minted(), 0);
     }

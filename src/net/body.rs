@@ -9,6 +9,7 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 
+use super::cut::{Cut, Ending, Near, Unanswered};
 use super::expect::{Gate, Waiting};
 use super::pool::Lease;
 
@@ -22,6 +23,7 @@ pub struct RequestBody {
     prefix: Option<Bytes>,
     rest: Option<Incoming>,
     sent: Arc<AtomicU64>,
+    length_hidden: bool,
 }
 
 /// An answer's body from the far end; gives its connection back when it has ended.
@@ -44,6 +46,8 @@ pub enum ResponseBody {
 
 /// Watches a body: told of each piece and, exactly once, of its end.
 pub trait Watch {
+    /// Whom the body goes to.
+    fn near(&self) -> &Near;
     /// So many bytes of data passed.
     fn passed(&mut self, bytes: usize);
     /// The body has ended, whole, or broken off by its sender, or left by its receiver.
@@ -55,17 +59,34 @@ pub trait Watch {
 pub enum End<'a> {
     /// Its sender failed in the middle of it.
     Broken(&'a hyper::Error),
+    /// It was cut.
+    Cut,
     /// Its receiver wanted no more of it.
     Left,
     /// Completely.
     Whole,
 }
 
+/// Why an answer's body breaks off.
+#[derive(Debug, thiserror::Error)]
+pub enum BodyError {
+    /// It was to be cut.
+    #[error(transparent)]
+    Cut(#[from] Unanswered),
+    /// Its sender failed, and nobody is there to be shown how.
+    #[error(transparent)]
+    Upstream(hyper::Error),
+}
+
 /// A body with someone watching it.
 #[derive(Debug)]
 pub struct Watched<W: Watch> {
     body: ResponseBody,
+    /// Kept for as long as the body: the exchange is open until then.
     watch: Option<W>,
+    /// Whether the watch knows of its end.
+    ended: bool,
+    cut: Option<Box<Cut>>,
     /// Whether an empty body still says that something may come.
     coy: bool,
 }
@@ -73,7 +94,7 @@ pub struct Watched<W: Watch> {
 impl RequestBody {
     /// `prefix` was read from `rest` already. `sent` counts what goes out.
     pub fn new(prefix: Option<Bytes>, rest: Option<Incoming>, sent: Arc<AtomicU64>) -> Self {
-        Self { gate: None, prefix: prefix.filter(|p| !p.is_empty()), rest, sent }
+        Self { gate: None, prefix: prefix.filter(|p| !p.is_empty()), rest, sent, length_hidden: false }
     }
 
     /// Holds it back until the gate opens.
@@ -81,9 +102,14 @@ impl RequestBody {
         self.gate = Some(gate.wait());
     }
 
+    /// Keeps its length to itself.
+    pub fn hide_length(&mut self) {
+        self.length_hidden = true;
+    }
+
     /// An empty body whose sending nobody counts: the second try of a request that had none.
     pub fn none() -> Self {
-        Self { gate: None, prefix: None, rest: None, sent: Arc::default() }
+        Self::new(None, None, Arc::default())
     }
 }
 
@@ -112,6 +138,9 @@ impl Body for RequestBody {
     }
 
     fn size_hint(&self) -> SizeHint {
+        if self.length_hidden {
+            return SizeHint::default();
+        }
         let ahead = self.prefix.as_ref().map_or(0, |p| p.len() as u64);
         let rest = self.rest.as_ref().map_or_else(|| SizeHint::with_exact(0), Body::size_hint);
         let mut hint = SizeHint::new();
@@ -211,7 +240,7 @@ impl Body for ResponseBody {
 impl<W: Watch> Watched<W> {
     /// `body`, watched to its end.
     pub fn new(body: ResponseBody, watch: W) -> Self {
-        Self { body, watch: Some(watch), coy: false }
+        Self { body, watch: Some(watch), ended: false, cut: None, coy: false }
     }
 
     /// For an answer whose head says `Content-Length: 0`: hyper leaves that field where it stands only if the body does not say by
@@ -221,53 +250,94 @@ impl<W: Watch> Watched<W> {
         self
     }
 
+    /// Ends in this way after so many bytes, if it has as many.
+    pub fn with_cut(mut self, after: u64, ending: Ending) -> Self {
+        self.cut = self.watch.as_ref().map(|watch| Box::new(watch.near().cut(after, ending)));
+        self
+    }
+
     /// `body`, with nobody watching.
     pub fn unwatched(body: ResponseBody) -> Self {
-        Self { body, watch: None, coy: false }
+        Self { body, watch: None, ended: false, cut: None, coy: false }
     }
 
     fn end(&mut self, end: End<'_>) {
-        if let Some(mut watch) = self.watch.take() {
+        if let Some(watch) = self.watch.as_mut().filter(|_| !self.ended) {
+            self.ended = true;
             watch.ended(end);
         }
+    }
+
+    /// What its sender did to us is done to its receiver, once that has all that came before.
+    fn mirror(&mut self, error: hyper::Error) -> Result<(), BodyError> {
+        let Some(near) = self.watch.as_ref().map(Watch::near) else { return Err(BodyError::Upstream(error)) };
+        self.cut = Some(Box::new(near.cut(0, Ending::like(&error, near.version()))));
+        self.end(End::Broken(&error));
+        Ok(())
+    }
+
+    fn is_cut_due(&self) -> bool {
+        self.cut.as_ref().is_some_and(|cut| cut.is_due())
     }
 }
 
 impl<W: Watch + Unpin> Body for Watched<W> {
     type Data = Bytes;
-    type Error = hyper::Error;
+    type Error = BodyError;
 
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        self.coy = false;
-        let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
-        match &frame {
-            Some(Ok(frame)) => {
-                if let (Some(data), Some(watch)) = (frame.data_ref(), self.watch.as_mut()) {
-                    watch.passed(data.len());
-                }
-                if self.body.is_end_stream() {
-                    self.end(End::Whole);
-                }
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let me = &mut *self;
+        me.coy = false;
+        loop {
+            if let Some(cut) = me.cut.as_mut().filter(|cut| cut.is_due()) {
+                me.body = ResponseBody::Own(None);
+                let frame = ready!(cut.poll_frame(cx));
+                me.end(End::Cut);
+                return Poll::Ready(frame.map(|frame| frame.map_err(BodyError::Cut)));
             }
-            Some(Err(e)) => self.end(End::Broken(e)),
-            None => self.end(End::Whole),
+            let frame = match ready!(Pin::new(&mut me.body).poll_frame(cx)) {
+                Some(Err(e)) => {
+                    me.mirror(e)?;
+                    continue;
+                }
+                Some(Ok(frame)) => frame,
+                None => {
+                    me.end(End::Whole);
+                    return Poll::Ready(None);
+                }
+            };
+            let frame = match &mut me.cut {
+                Some(cut) => frame.map_data(|data| cut.admit(data)),
+                None => frame,
+            };
+            if let (Some(data), Some(watch)) = (frame.data_ref(), me.watch.as_mut()) {
+                watch.passed(data.len());
+            }
+            if me.is_end_stream() {
+                me.end(End::Whole);
+            }
+            return Poll::Ready(Some(Ok(frame)));
         }
-        Poll::Ready(frame)
     }
 
     fn is_end_stream(&self) -> bool {
-        !self.coy && self.body.is_end_stream()
+        !self.coy && !self.is_cut_due() && self.body.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+        // A hint that differs from what comes makes hyper panic in debug builds, and what is cut comes short.
+        if self.cut.is_some() { SizeHint::default() } else { self.body.size_hint() }
     }
 }
 
 impl<W: Watch> Drop for Watched<W> {
     fn drop(&mut self) {
         // hyper drops a body that has nothing (204, HEAD) without polling it.
-        let end = if self.body.is_end_stream() { End::Whole } else { End::Left };
+        let end = match self.body.is_end_stream() {
+            _ if self.is_cut_due() => End::Cut,
+            true => End::Whole,
+            false => End::Left,
+        };
         self.end(end);
     }
 }

@@ -9,12 +9,14 @@ use std::time::Duration;
 
 use tokio::net::TcpStream;
 
+use super::limits::Limits;
 use super::target::Target;
 
 /// Opens TCP connections to targets.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Dialer {
     resolve: HashMap<(String, u16), IpAddr>,
+    timeout: Duration,
     live: Arc<LiveSockets>,
 }
 
@@ -48,14 +50,23 @@ impl Dialer {
     /// With these addresses fixed in advance.
     pub fn new(resolve: impl IntoIterator<Item = Resolve>) -> Self {
         let resolve = resolve.into_iter().map(|r| ((r.host.to_ascii_lowercase(), r.port), r.address)).collect();
-        Self { resolve, live: Arc::default() }
+        Self { resolve, timeout: Limits::default().connect, live: Arc::default() }
     }
 
-    /// Connects, trying each address the name has, within [`CONNECT_TIMEOUT`] in all.
+    /// Giving up after so long.
+    pub fn within(self, timeout: Duration) -> Self {
+        Self { timeout, ..self }
+    }
+
+    /// How long opening a connection may take.
+    pub fn timeout(&self) -> Duration {
+        self.timeout
+    }
+
+    /// Connects, trying each address the name has, within [`Dialer::timeout`] in all.
     pub async fn dial(&self, target: &Target) -> io::Result<(TcpStream, Known)> {
-        let connecting = tokio::time::timeout(CONNECT_TIMEOUT, self.connect(target));
-        let stream =
-            connecting.await.map_err(|_| io::Error::new(io::ErrorKind::TimedOut, "no connection within 10 s"))??;
+        let late = |_| io::Error::new(io::ErrorKind::TimedOut, format!("no connection within {:?}", self.timeout));
+        let stream = tokio::time::timeout(self.timeout, self.connect(target)).await.map_err(late)??;
         stream.set_nodelay(true)?;
         let ends = Ends { local: stream.local_addr()?, far: stream.peer_addr()? };
         self.live.with(|set| set.insert(ends));
@@ -80,6 +91,12 @@ impl Dialer {
             return None;
         }
         self.resolve.get(&(target.host.as_str().to_ascii_lowercase(), target.port)).copied()
+    }
+}
+
+impl Default for Dialer {
+    fn default() -> Self {
+        Self::new([])
     }
 }
 
@@ -109,9 +126,6 @@ impl Drop for Known {
         self.live.with(|set| set.remove(&self.ends));
     }
 }
-
-/// DNS and TCP together; the SDKs' own connect timeouts lie between 1 s and 60 s.
-pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 #[cfg(test)]
 mod tests {

@@ -1,24 +1,34 @@
 //! The client's socket, with a handle to end it from elsewhere.
 //!
 //! HTTP and TLS layers own the stream they speak on, and neither lets anyone close it in a chosen way. So one [`ClientIo`] lies
-//! under all of them and shares a [`ConnectionControl`] with whoever must reset or close the connection, or know how many bytes
-//! went over it. It is not a codec and buffers nothing.
+//! under all of them and shares a [`ConnectionControl`] with whoever must end the connection, or know how many bytes went over it.
+//! What the layers above have written before the command still goes out, and nothing after it. It is not a codec and buffers nothing.
 
+use std::future::Future as _;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
-use std::task::{Context, Poll};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use atomic_waker::AtomicWaker;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::Sleep;
+
+use super::cut::ConnectionEnding;
 
 /// A client's TCP connection that can be ended through its [`ConnectionControl`].
 #[derive(Debug)]
 pub struct ClientIo {
     stream: TcpStream,
     control: Arc<ConnectionControl>,
+    ending: Option<Box<Ending>>,
+    /// Its place among the connections that may be open at once.
+    _place: Option<OwnedSemaphorePermit>,
 }
 
 /// The handle on a live [`ClientIo`]: ends it, and counts its bytes.
@@ -28,12 +38,45 @@ pub struct ConnectionControl {
     waker: AtomicWaker,
     read: AtomicU64,
     written: AtomicU64,
+    flush: Flush,
+    exchanges: Exchanges,
+}
+
+/// The exchanges on a connection, for whoever must tell an idle client from a slow one.
+#[derive(Debug, Default)]
+struct Exchanges {
+    open: AtomicU32,
+    begun: AtomicU64,
+    read_before: AtomicU64,
+}
+
+/// Tells when everything written above has reached the kernel: every layer flushes the one below it last of all.
+#[derive(Debug, Default)]
+struct Flush {
+    wanted: AtomicBool,
+    count: AtomicU64,
+    waker: AtomicWaker,
+}
+
+/// What an ending still waits for.
+#[derive(Debug)]
+struct Ending {
+    /// A pause before the next look at the send queue, or the patience with a peer that goes on sending.
+    pause: Pin<Box<Sleep>>,
+    /// No more of them: a peer that reads nothing must not hold us for ever.
+    looks_left: u32,
 }
 
 impl ClientIo {
     /// Takes over an accepted stream.
     pub fn new(stream: TcpStream) -> Self {
-        Self { stream, control: Arc::default() }
+        Self { stream, control: Arc::default(), ending: None, _place: None }
+    }
+
+    /// Holds this place until it ends.
+    pub fn holding(mut self, place: Option<OwnedSemaphorePermit>) -> Self {
+        self._place = place;
+        self
     }
 
     /// The handle on this connection.
@@ -41,37 +84,125 @@ impl ClientIo {
         &self.control
     }
 
-    /// Obeys a command, if one was given: the error ends whatever layer polls us.
-    fn obey(&self) -> io::Result<()> {
+    /// Obeys a command, if one was given; the error ends whatever layer polls us.
+    fn poll_obey(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self.control.command.load(Ordering::Acquire) {
-            RESET => {
-                self.stream.set_zero_linger()?;
-                Err(io::Error::new(io::ErrorKind::ConnectionReset, "reset on command"))
+            CLOSE => self.poll_close(cx).map(Err),
+            RESET => self.poll_reset(cx).map(Err),
+            SILENCE => self.poll_silence(cx).map(Err),
+            _ => Poll::Ready(Ok(())),
+        }
+    }
+
+    /// A reset throws away what the kernel has not sent yet, so it waits for that.
+    fn poll_reset(&mut self, cx: &mut Context<'_>) -> Poll<io::Error> {
+        if self.ending.is_none() {
+            // From now on the socket counts as writable only when all of it is on its way.
+            let _unsupported = socket2::SockRef::from(&self.stream).set_tcp_notsent_lowat(1);
+        }
+        while !self.is_all_sent() {
+            let ending = self.ending.get_or_insert_with(|| Box::new(Ending::new(BETWEEN_LOOKS, MOST_LOOKS)));
+            if ending.looks_left == 0 {
+                break;
             }
-            CLOSE => Err(io::Error::new(io::ErrorKind::ConnectionAborted, "closed on command")),
-            _ => Ok(()),
+            ready!(ending.pause.as_mut().poll(cx));
+            ending.look_again(BETWEEN_LOOKS);
+        }
+        if let Err(e) = self.stream.set_zero_linger() {
+            return Poll::Ready(e);
+        }
+        Poll::Ready(io::Error::new(io::ErrorKind::ConnectionReset, "reset on command"))
+    }
+
+    fn is_all_sent(&self) -> bool {
+        let mut fds = [PollFd::new(&self.stream, PollFlags::OUT)];
+        let polled = poll(&mut fds, Some(&Timespec { tv_sec: 0, tv_nsec: 0 }));
+        polled.is_err() || !fds[0].revents().is_empty()
+    }
+
+    /// Closing over unread bytes would be a reset: they are read away for as long as a peer may take to notice the end.
+    fn poll_close(&mut self, cx: &mut Context<'_>) -> Poll<io::Error> {
+        if self.ending.is_none() {
+            let _gone_already = ready!(Pin::new(&mut self.stream).poll_shutdown(cx));
+            self.ending = Some(Box::new(Ending::new(LINGER, 0)));
+        }
+        let read_away = self.poll_silence(cx).is_ready();
+        let waited = self.ending.as_mut().is_none_or(|ending| ending.pause.as_mut().poll(cx).is_ready());
+        if !read_away && !waited {
+            return Poll::Pending;
+        }
+        Poll::Ready(io::Error::new(io::ErrorKind::ConnectionAborted, "closed on command"))
+    }
+
+    /// Reads to nowhere until the peer leaves.
+    fn poll_silence(&mut self, cx: &mut Context<'_>) -> Poll<io::Error> {
+        self.control.waker.register(cx.waker());
+        let mut scratch = [0; 4096];
+        loop {
+            let mut buf = ReadBuf::new(&mut scratch);
+            match ready!(Pin::new(&mut self.stream).poll_read(cx, &mut buf)) {
+                Ok(()) if buf.filled().is_empty() => return Poll::Ready(io::ErrorKind::UnexpectedEof.into()),
+                Ok(()) => {}
+                Err(e) => return Poll::Ready(e),
+            }
         }
     }
 
     /// Passes a result on, or leaves the waker and looks once more for a command that came meanwhile.
-    fn settle<T>(&self, cx: &Context<'_>, polled: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+    fn settle<T>(&mut self, cx: &mut Context<'_>, polled: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         if polled.is_pending() {
             self.control.waker.register(cx.waker());
-            self.obey()?;
+            ready!(self.poll_obey(cx))?;
         }
         polled
     }
 }
 
-impl ConnectionControl {
-    /// Ends the connection with a TCP RST: what was written and not yet sent is lost.
-    pub fn reset(&self) {
-        self.tell(RESET);
+impl Ending {
+    fn new(pause: Duration, looks_left: u32) -> Self {
+        Self { pause: Box::pin(tokio::time::sleep(pause)), looks_left }
     }
 
-    /// Ends the connection with a FIN, without a word of the layers above (no TLS close_notify).
-    pub fn close(&self) {
-        self.tell(CLOSE);
+    fn look_again(&mut self, after: Duration) {
+        self.looks_left -= 1;
+        self.pause = Box::pin(tokio::time::sleep(after));
+    }
+}
+
+impl ConnectionControl {
+    /// Ends the connection in this way, once what was written is on its way. Of several commands the harshest stands.
+    /// [`ConnectionEnding::ShutDown`] is obeyed where HTTP is spoken, by [`super::serve`]; below, it would find no TLS to say goodbye.
+    pub fn end(&self, ending: ConnectionEnding) {
+        let command = match ending {
+            ConnectionEnding::Close => CLOSE,
+            ConnectionEnding::Reset => RESET,
+            ConnectionEnding::ShutDown => SHUT_DOWN,
+            ConnectionEnding::Silence => SILENCE,
+        };
+        self.command.fetch_max(command, Ordering::AcqRel);
+        self.waker.wake();
+    }
+
+    /// Exchanges open now.
+    pub fn open_exchanges(&self) -> u32 {
+        self.exchanges.open.load(Ordering::Relaxed)
+    }
+
+    /// Exchanges begun so far, and the bytes read from the client when the last one had ended: the next begins after them.
+    pub(super) fn exchanges(&self) -> (u64, u64) {
+        (self.exchanges.begun.load(Ordering::Relaxed), self.exchanges.read_before.load(Ordering::Relaxed))
+    }
+
+    /// An exchange has come.
+    pub(super) fn exchange_begins(&self) {
+        self.exchanges.begun.fetch_add(1, Ordering::Relaxed);
+        self.exchanges.open.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// An exchange is over.
+    pub(super) fn exchange_ends(&self) {
+        self.exchanges.read_before.store(self.bytes_read(), Ordering::Relaxed);
+        self.exchanges.open.fetch_sub(1, Ordering::Relaxed);
     }
 
     /// Bytes read from the client so far, TLS included.
@@ -84,15 +215,41 @@ impl ConnectionControl {
         self.written.load(Ordering::Relaxed)
     }
 
-    fn tell(&self, command: u8) {
-        self.command.store(command, Ordering::Release);
-        self.waker.wake();
+    /// Whether [`ConnectionEnding::ShutDown`] is the last word.
+    pub(super) fn is_shutting_down(&self) -> bool {
+        self.command.load(Ordering::Acquire) == SHUT_DOWN
+    }
+
+    /// From now on flushes are counted.
+    pub(super) fn want_flushes(&self) {
+        self.flush.wanted.store(true, Ordering::Release);
+    }
+
+    /// The flushes counted so far.
+    pub(super) fn flushes(&self) -> u64 {
+        self.flush.count.load(Ordering::Acquire)
+    }
+
+    /// Ready when there have been more flushes than this.
+    pub(super) fn poll_flushed(&self, than: u64, cx: &Context<'_>) -> Poll<()> {
+        self.flush.waker.register(cx.waker());
+        if self.flush.count.load(Ordering::Acquire) <= than {
+            return Poll::Pending;
+        }
+        Poll::Ready(())
+    }
+
+    fn flushed(&self) {
+        if self.flush.wanted.load(Ordering::Acquire) {
+            self.flush.count.fetch_add(1, Ordering::AcqRel);
+            self.flush.waker.wake();
+        }
     }
 }
 
 impl AsyncRead for ClientIo {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        self.obey()?;
+        ready!(self.poll_obey(cx))?;
         let before = buf.filled().len();
         let polled = Pin::new(&mut self.stream).poll_read(cx, buf);
         self.control.read.fetch_add((buf.filled().len() - before) as u64, Ordering::Relaxed);
@@ -102,7 +259,7 @@ impl AsyncRead for ClientIo {
 
 impl AsyncWrite for ClientIo {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        self.obey()?;
+        ready!(self.poll_obey(cx))?;
         let polled = Pin::new(&mut self.stream).poll_write(cx, buf);
         count(&self.control.written, &polled);
         self.settle(cx, polled)
@@ -113,7 +270,7 @@ impl AsyncWrite for ClientIo {
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        self.obey()?;
+        ready!(self.poll_obey(cx))?;
         let polled = Pin::new(&mut self.stream).poll_write_vectored(cx, bufs);
         count(&self.control.written, &polled);
         self.settle(cx, polled)
@@ -124,11 +281,24 @@ impl AsyncWrite for ClientIo {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
+        ready!(self.poll_obey(cx))?;
+        ready!(Pin::new(&mut self.stream).poll_flush(cx))?;
+        self.control.flushed();
+        Poll::Ready(Ok(()))
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.poll_obey(cx))?;
         Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+
+impl Drop for ClientIo {
+    fn drop(&mut self) {
+        // Nobody polled us since the command.
+        if self.control.command.load(Ordering::Acquire) == RESET {
+            let _gone_already = self.stream.set_zero_linger();
+        }
     }
 }
 
@@ -138,8 +308,15 @@ fn count(counter: &AtomicU64, polled: &Poll<io::Result<usize>>) {
     }
 }
 
-const RESET: u8 = 1;
-const CLOSE: u8 = 2;
+// The harsher, the higher; 0 is none.
+const SILENCE: u8 = 1;
+const SHUT_DOWN: u8 = 2;
+const CLOSE: u8 = 3;
+const RESET: u8 = 4;
+const BETWEEN_LOOKS: Duration = Duration::from_millis(2);
+/// A minute in all, for a peer that reads slowly.
+const MOST_LOOKS: u32 = 30_000;
+const LINGER: Duration = Duration::from_secs(2);
 
 #[cfg(test)]
 mod tests {
@@ -159,7 +336,7 @@ mod tests {
         let (mut near, mut far) = pair().await;
         let control = Arc::clone(near.control());
         let reading = tokio::spawn(async move { near.read_u8().await.unwrap_err().kind() });
-        control.reset();
+        control.end(ConnectionEnding::Reset);
         assert_eq!(reading.await.unwrap(), io::ErrorKind::ConnectionReset);
         assert_eq!(far.read_u8().await.unwrap_err().kind(), io::ErrorKind::ConnectionReset);
     }
@@ -168,10 +345,12 @@ mod tests {
     async fn a_close_reaches_the_peer_as_the_end_of_the_stream() {
         let (mut near, mut far) = pair().await;
         let control = Arc::clone(near.control());
+        far.write_all(b"unread").await.unwrap();
+        control.end(ConnectionEnding::Close);
         let reading = tokio::spawn(async move { near.read_u8().await.unwrap_err().kind() });
-        control.close();
+        assert_eq!(far.read(&mut [0; 8]).await.unwrap(), 0, "and not a reset, though something was left unread");
+        drop(far);
         assert_eq!(reading.await.unwrap(), io::ErrorKind::ConnectionAborted);
-        assert_eq!(far.read(&mut [0; 8]).await.unwrap(), 0);
     }
 
     #[tokio::test]
@@ -181,5 +360,38 @@ mod tests {
         near.read_exact(&mut [0; 5]).await.unwrap();
         near.write_all(b"123").await.unwrap();
         assert_eq!((near.control().bytes_read(), near.control().bytes_written()), (5, 3));
+    }
+
+    #[tokio::test]
+    async fn a_reset_waits_until_a_slow_reader_has_room_for_what_was_written() {
+        let (mut near, mut far) = pair().await;
+        let control = Arc::clone(near.control());
+        let mut written = 0;
+        // Fills both kernels' buffers.
+        while let Ok(wrote) = tokio::time::timeout(Duration::from_millis(50), near.write(&[7; 65536])).await {
+            written += wrote.unwrap();
+        }
+        control.end(ConnectionEnding::Reset);
+        let ending = tokio::spawn(async move { near.read_u8().await.unwrap_err().kind() });
+        let (mut read, mut buf) = (0, vec![0; 65536]);
+        let end = loop {
+            match far.read(&mut buf).await {
+                Ok(n) => read += n,
+                Err(e) => break e.kind(),
+            }
+        };
+        assert_eq!((read, end), (written, io::ErrorKind::ConnectionReset));
+        assert_eq!(ending.await.unwrap(), io::ErrorKind::ConnectionReset);
+    }
+
+    #[tokio::test]
+    async fn silence_lasts_until_the_peer_leaves() {
+        let (mut near, mut far) = pair().await;
+        near.control().end(ConnectionEnding::Silence);
+        far.write_all(&[0; 100_000]).await.unwrap();
+        let writing = tokio::spawn(async move { near.write_u8(1).await.unwrap_err().kind() });
+        far.shutdown().await.unwrap();
+        assert_eq!(writing.await.unwrap(), io::ErrorKind::UnexpectedEof);
+        assert_eq!(far.read(&mut [0; 8]).await.unwrap(), 0, "nothing was written");
     }
 }

@@ -46,6 +46,7 @@ pub struct Mint {
 struct Leaf {
     renew_from: Timestamp,
     config: OnceLock<Result<Arc<ServerConfig>, MintError>>,
+    prefers_http2: OnceLock<Arc<ServerConfig>>,
 }
 
 impl Mint {
@@ -61,10 +62,14 @@ impl Mint {
         Ok(Self { issuer, chain, key_pair, signing_key, leaves, minted: AtomicU64::new(0) })
     }
 
-    /// How to speak TLS as `name`. Minted once, however many ask at the same time.
-    pub fn server_config(&self, name: &HostName) -> Result<Arc<ServerConfig>, MintError> {
+    /// How to speak TLS as `name`, HTTP/2 preferred or HTTP/1.1. Minted once, however many ask at the same time.
+    pub fn server_config(&self, name: &HostName, http2: bool) -> Result<Arc<ServerConfig>, MintError> {
         let leaf = self.leaf(name);
-        leaf.config.get_or_init(|| self.mint(name).map(Arc::new)).clone()
+        let config = leaf.config.get_or_init(|| self.mint(name).map(Arc::new)).clone()?;
+        if !http2 {
+            return Ok(config);
+        }
+        Ok(Arc::clone(leaf.prefers_http2.get_or_init(|| Arc::new(tls::prefer_http2(&config)))))
     }
 
     /// How many leaves were made.
@@ -79,7 +84,7 @@ impl Mint {
             return Arc::clone(leaf);
         }
         let renew_from = now.checked_add(HALF_LIFE).unwrap_or(Timestamp::MAX);
-        let leaf = Arc::new(Leaf { renew_from, config: OnceLock::new() });
+        let leaf = Arc::new(Leaf { renew_from, config: OnceLock::new(), prefers_http2: OnceLock::new() });
         leaves.put(name.clone(), Arc::clone(&leaf));
         leaf
     }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::OwnedSemaphorePermit;
 
 /// One accepted connection.
 #[derive(Debug)]
@@ -16,6 +17,8 @@ pub struct Arrival {
     pub client: SocketAddr,
     /// Our end.
     pub local: SocketAddr,
+    /// Its place among the connections that may be open at once, where there is a bound.
+    pub place: Option<OwnedSemaphorePermit>,
 }
 
 /// A socket that clients reach us on.
@@ -68,7 +71,7 @@ impl Listener {
 fn arrive(stream: TcpStream, client: SocketAddr) -> io::Result<Arrival> {
     stream.set_nodelay(true)?;
     let local = stream.local_addr()?;
-    Ok(Arrival { stream, client, local })
+    Ok(Arrival { stream, client, local, place: None })
 }
 
 /// The kernel cuts it down to net.core.somaxconn.

@@ -10,6 +10,8 @@ use bytes::BytesMut;
 use rustls::server::Acceptor;
 use tokio::io::{AsyncRead, AsyncReadExt};
 
+use super::tls;
+
 /// A protocol told by its first bytes.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Speech {
@@ -28,6 +30,8 @@ pub enum Speech {
 pub struct Hello {
     /// The server name, if it was sent.
     pub server_name: Option<String>,
+    /// Whether HTTP/2 is among the protocols it offers.
+    pub offers_http2: bool,
 }
 
 /// Reads into `seen` until the protocol is told; `None`: the peer closed without a word. May be dropped and called again.
@@ -54,7 +58,9 @@ pub async fn client_hello<T: AsyncRead + Unpin>(stream: &mut T, seen: &mut Bytes
         }
         let accepted = acceptor.accept().map_err(|(e, _)| io::Error::new(io::ErrorKind::InvalidData, e))?;
         if let Some(accepted) = accepted {
-            return Ok(Hello { server_name: accepted.client_hello().server_name().map(str::to_owned) });
+            let hello = accepted.client_hello();
+            let offers_http2 = hello.alpn().is_some_and(|mut offered| offered.any(|protocol| protocol == tls::HTTP2));
+            return Ok(Hello { server_name: hello.server_name().map(str::to_owned), offers_http2 });
         }
         seen.reserve(FIRST_READ);
         if seen.len() > LARGEST_HELLO || stream.read_buf(seen).await? == 0 {

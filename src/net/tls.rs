@@ -46,11 +46,18 @@ pub fn server_config(leaf: CertifiedKey) -> Result<ServerConfig, Error> {
         .with_safe_default_protocol_versions()?
         .with_no_client_auth()
         .with_cert_resolver(Arc::new(SingleCertAndKey::from(leaf)));
-    config.alpn_protocols = vec![HTTP1.to_vec()];
+    config.alpn_protocols = vec![HTTP1.to_vec(), HTTP2.to_vec()];
     Ok(config)
 }
 
-/// How we speak to upstreams: verified against `roots`.
+/// The same, for clients whose far end speaks HTTP/2: that is then preferred. Either way a client that offers one version only gets it.
+pub fn prefer_http2(config: &ServerConfig) -> ServerConfig {
+    let mut config = config.clone();
+    config.alpn_protocols.reverse();
+    config
+}
+
+/// How we speak to upstreams: verified against `roots`. HTTP/1.1 is offered alone.
 pub fn client_config(roots: RootCertStore) -> Result<ClientConfig, Error> {
     let mut config = ClientConfig::builder_with_provider(Arc::clone(provider()))
         .with_safe_default_protocol_versions()?
@@ -58,6 +65,18 @@ pub fn client_config(roots: RootCertStore) -> Result<ClientConfig, Error> {
         .with_no_client_auth();
     config.alpn_protocols = vec![HTTP1.to_vec()];
     Ok(config)
+}
+
+/// The same, offering HTTP/2 first.
+pub fn offer_http2(config: &ClientConfig) -> ClientConfig {
+    let mut config = config.clone();
+    config.alpn_protocols.insert(0, HTTP2.to_vec());
+    config
+}
+
+/// Whether a handshake came to HTTP/2.
+pub fn is_http2(connection: &rustls::CommonState) -> bool {
+    connection.alpn_protocol() == Some(HTTP2)
 }
 
 /// The system's root certificates; `SSL_CERT_FILE` and `SSL_CERT_DIR` are honoured. Reads files.
@@ -88,3 +107,5 @@ pub fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, Error> 
 }
 
 const HTTP1: &[u8] = b"http/1.1";
+/// ALPN's name of it.
+pub const HTTP2: &[u8] = b"h2";

@@ -1,53 +1,39 @@
-//! The way to the far end: a pooled HTTP/1.1 connection, over verified TLS where the target wants it.
+//! The way to the far end, in the version of HTTP that the client speaks, where the far end speaks it too.
 //!
 //! [`Upstream::send`] sends one request and gives back the answer with its body still streaming. What could not be sent at all is an
 //! [`SendError::Unreachable`]; what broke off without an answer is [`SendError::NoAnswer`], since the far end then did something that a
 //! client must see as it was, not as an answer of ours.
 
-use std::io;
 use std::sync::Arc;
 
-use http::{Request, Response, StatusCode};
+use http::header::CONTENT_LENGTH;
+use http::{Request, Response, StatusCode, Version};
 use http_body::Body as _;
-use hyper::client::conn::{TrySendError, http1};
-use hyper_util::rt::TokioIo;
-use rustls::pki_types::{CertificateDer, ServerName};
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
-use tokio::sync::OnceCell;
-use tokio_rustls::TlsConnector;
-use tokio_rustls::client::TlsStream;
+use hyper::body::Incoming;
+use hyper::client::conn::{TrySendError, http2};
 
 use super::body::{RequestBody, UpstreamBody};
-use super::dial::{Dialer, Known};
+use super::connect::{Connector, Opened, Roots};
+use super::cut;
+use super::dial::Dialer;
 use super::expect::Gate;
 use super::pool::{Lease, Pool};
+use super::spoken::Spoken;
+use super::streams::Streams;
 use super::target::{Scheme, Target};
-use super::tls;
+use super::translate;
 
 /// Sends requests to far ends.
 pub struct Upstream {
-    dialer: Dialer,
+    connector: Connector,
     pool: Arc<Pool>,
-    roots: Roots,
-    /// Made on first use or by [`Upstream::warm`]: reading the system's roots takes milliseconds that a plain emulator never needs.
-    connector: OnceCell<TlsConnector>,
-}
-
-/// Whom far ends must be vouched for by.
-#[derive(Clone, Debug)]
-pub enum Roots {
-    /// These alone.
-    Only(Vec<CertificateDer<'static>>),
-    /// The system's, and these.
-    SystemAnd(Vec<CertificateDer<'static>>),
 }
 
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
 pub enum SendError {
-    /// The connection ended before an answer had come; the request may have been carried out.
-    #[error("{target} closed the connection without an answer: {source}")]
+    /// The connection or stream ended before an answer had come; the request may have been carried out.
+    #[error("{target} broke off without an answer: {source}")]
     NoAnswer {
         /// The far end.
         target: Arc<Target>,
@@ -66,109 +52,125 @@ pub enum SendError {
     },
 }
 
-impl SendError {
-    /// Whether the far end ended the connection with a TCP reset.
-    pub fn is_reset(&self) -> bool {
-        let Self::NoAnswer { source, .. } = self else { return false };
-        let mut cause = std::error::Error::source(source);
-        while let Some(error) = cause {
-            if error.downcast_ref::<io::Error>().is_some_and(|e| e.kind() == io::ErrorKind::ConnectionReset) {
-                return true;
-            }
-            cause = error.source();
-        }
-        false
-    }
+/// A connection that can take a request now.
+enum Way {
+    Http1(Lease),
+    Http2 { sender: http2::SendRequest<RequestBody>, reused: bool },
 }
+
+type Failed = Box<TrySendError<Request<RequestBody>>>;
 
 impl Upstream {
     /// Dials with `dialer`, and believes what `roots` vouch for.
     pub fn new(dialer: Dialer, roots: Roots) -> Self {
-        Self { dialer, pool: Arc::default(), roots, connector: OnceCell::new() }
+        Self { connector: Connector::new(dialer, roots), pool: Arc::default() }
     }
 
-    /// Reads the roots ahead of the first request, whose latency would else tell of it.
+    /// Reads the roots ahead of the first request.
     pub async fn warm(&self) {
-        if let Err(e) = self.connector().await {
-            tracing::error!("no TLS upstream: {e}");
-        }
+        self.connector.warm().await;
     }
 
-    /// How connections are opened.
+    /// How TCP connections are opened.
     pub fn dialer(&self) -> &Dialer {
-        &self.dialer
+        self.connector.dialer()
     }
 
-    /// Sends `request` (origin form, framing headers as they are) and waits for the head of the answer.
+    /// Whether a client that offers HTTP/2 should get it: whether the far end would speak it with that client. The connection that may
+    /// have to be opened to ask is kept for the client's first request. In the clear nobody is asked ahead: a client over TLS that can
+    /// speak HTTP/1.1 then does.
+    pub async fn speaks_http2(&self, target: &Arc<Target>, streams: &Streams) -> bool {
+        let knowledge = self.connector.knowledge();
+        if knowledge.of(target).is_none() && target.scheme == Scheme::Https {
+            match self.connector.open(target, true).await {
+                Ok(Opened::Http1(sender)) => self.pool.adopt(target, sender).done(),
+                Ok(Opened::Http2(sender)) => drop(streams.keep(target, sender)),
+                Err(reason) => {
+                    tracing::debug!("cannot ask {target} what it speaks: {reason}");
+                    knowledge.learn(target, None);
+                }
+            }
+        }
+        matches!(knowledge.of(target), Some(Spoken::Http2 | Spoken::OnlyHttp2))
+    }
+
+    /// Sends `request` (framing headers as they are) and waits for the head of the answer. `streams` are those of the client's connection.
     ///
-    /// A pooled connection may have been closed by the far end a moment ago. What hyper hands back unsent goes out again on another
-    /// connection; a request that had left already is sent once more only if it is idempotent and has no body (RFC 9110 §9.2.2).
+    /// A connection that served before may have been closed by the far end a moment ago. What hyper hands back unsent goes out again on
+    /// another connection; a request that had left already is sent once more only if it is idempotent and has no body (RFC 9110 §9.2.2).
     pub async fn send(
         &self,
         target: &Arc<Target>,
+        streams: &Streams,
         request: Request<RequestBody>,
     ) -> Result<Response<UpstreamBody>, SendError> {
-        let mut request = request;
-        while let Some(lease) = self.pool.take(target).await {
-            let spare = repeatable(&request);
-            match exchange(lease, request).await {
+        let (mut request, mut fresh) = (request, false);
+        loop {
+            let way = match self.way(target, streams, request.version(), fresh).await {
+                Ok(way) => way,
+                Err(reason) => {
+                    let (target, unsent) = (Arc::clone(target), Box::new(request));
+                    return Err(SendError::Unreachable { target, reason, unsent });
+                }
+            };
+            let reused = way.is_reused();
+            let spare = if reused { repeatable(&request) } else { None };
+            request = match exchange(way, target, request).await {
                 Ok(response) => return Ok(response),
                 Err(mut failed) => match (failed.take_message(), spare) {
-                    (Some(unsent), _) => request = unsent,
-                    (None, Some(again)) => {
-                        // Once, and not over another connection that may be as stale.
-                        request = again;
-                        break;
+                    (Some(unsent), _) if reused => unsent,
+                    // Once, and not over another connection that may be as stale.
+                    (None, Some(again)) if !cut::is_stream_reset(failed.error()) => {
+                        fresh = true;
+                        again
                     }
-                    (None, None) => return Err(no_answer(target, failed)),
+                    _ => return Err(SendError::NoAnswer { target: Arc::clone(target), source: failed.into_error() }),
                 },
+            };
+        }
+    }
+
+    async fn way(&self, target: &Arc<Target>, streams: &Streams, version: Version, fresh: bool) -> Result<Way, String> {
+        let wants_http2 = match self.connector.knowledge().of(target) {
+            Some(Spoken::Http1) => false,
+            Some(Spoken::OnlyHttp2) => true,
+            Some(Spoken::Http2) | None => version == Version::HTTP_2,
+        };
+        if !fresh {
+            let kept = if wants_http2 {
+                streams.live(target).map(|sender| Way::Http2 { sender, reused: true })
+            } else {
+                self.pool.take(target).await.map(Way::Http1)
+            };
+            if let Some(way) = kept {
+                return Ok(way);
             }
         }
-        let lease = match self.connect(target).await {
-            Ok(lease) => lease,
-            Err(reason) => {
-                let (target, unsent) = (Arc::clone(target), Box::new(request));
-                return Err(SendError::Unreachable { target, reason, unsent });
-            }
-        };
-        exchange(lease, request).await.map_err(|failed| no_answer(target, failed))
-    }
-
-    /// A new connection, or why not.
-    async fn connect(&self, target: &Arc<Target>) -> Result<Lease, String> {
-        let (stream, known) = self.dialer.dial(target).await.map_err(|e| e.to_string())?;
-        let sender = match target.scheme {
-            Scheme::Http => handshake(stream, known).await,
-            Scheme::Https => handshake(self.secure(target, stream).await?, known).await,
-        };
-        Ok(self.pool.adopt(target, sender.map_err(|e| e.to_string())?))
-    }
-
-    async fn secure(&self, target: &Target, stream: TcpStream) -> Result<TlsStream<TcpStream>, String> {
-        let connector = self.connector().await.map_err(|e| e.to_string())?;
-        let name = ServerName::try_from(target.host.to_string()).map_err(|e| e.to_string())?;
-        let handshaking = tokio::time::timeout(super::dial::CONNECT_TIMEOUT, connector.connect(name, stream));
-        handshaking.await.map_err(|_| "no TLS handshake within 10 s".to_owned())?.map_err(|e| format!("TLS: {e}"))
-    }
-
-    async fn connector(&self) -> Result<&TlsConnector, tls::Error> {
-        self.connector.get_or_try_init(|| connector(self.roots.clone())).await
+        Ok(match self.connector.open(target, wants_http2).await? {
+            Opened::Http1(sender) => Way::Http1(self.pool.adopt(target, sender)),
+            Opened::Http2(sender) => Way::Http2 { sender: streams.keep(target, sender), reused: false },
+        })
     }
 }
 
-async fn connector(roots: Roots) -> Result<TlsConnector, tls::Error> {
-    let load = move || match roots {
-        Roots::Only(these) => these,
-        Roots::SystemAnd(these) => tls::system_roots().into_iter().chain(these).collect(),
-    };
-    let roots = tokio::task::spawn_blocking(load).await.unwrap_or_else(|e| std::panic::resume_unwind(e.into_panic()));
-    Ok(TlsConnector::from(Arc::new(tls::client_config(tls::root_store(roots))?)))
+impl Way {
+    fn is_reused(&self) -> bool {
+        match self {
+            Self::Http1(lease) => lease.reused,
+            Self::Http2 { reused, .. } => *reused,
+        }
+    }
 }
 
-async fn exchange(
-    mut lease: Lease,
-    mut request: Request<RequestBody>,
-) -> Result<Response<UpstreamBody>, Box<TrySendError<Request<RequestBody>>>> {
+async fn exchange(way: Way, target: &Target, request: Request<RequestBody>) -> Result<Response<UpstreamBody>, Failed> {
+    match way {
+        Way::Http1(lease) => exchange_http1(lease, request).await,
+        Way::Http2 { sender, .. } => exchange_http2(sender, target, request).await,
+    }
+}
+
+async fn exchange_http1(mut lease: Lease, request: Request<RequestBody>) -> Result<Response<UpstreamBody>, Failed> {
+    let mut request = with_head(request, translate::request_to_http1);
     let gate = if request.body().is_end_stream() { None } else { Gate::for_request(&mut request) };
     if let Some(gate) = &gate {
         request.body_mut().behind(gate);
@@ -182,8 +184,24 @@ async fn exchange(
     Ok(response.map(|incoming| UpstreamBody::new(incoming, lease)))
 }
 
-fn no_answer(target: &Arc<Target>, failed: Box<TrySendError<Request<RequestBody>>>) -> SendError {
-    SendError::NoAnswer { target: Arc::clone(target), source: failed.into_error() }
+async fn exchange_http2(
+    mut sender: http2::SendRequest<RequestBody>,
+    target: &Target,
+    request: Request<RequestBody>,
+) -> Result<Response<UpstreamBody>, Failed> {
+    let mut request = with_head(request, |head| translate::request_to_http2(head, target));
+    if !request.headers().contains_key(CONTENT_LENGTH) {
+        // hyper would add the field, which the client did not send.
+        request.body_mut().hide_length();
+    }
+    let response: Response<Incoming> = sender.try_send_request(request).await.map_err(Box::new)?;
+    Ok(response.map(|incoming| UpstreamBody::new(incoming, None)))
+}
+
+fn with_head<B>(request: Request<B>, change: impl FnOnce(&mut http::request::Parts)) -> Request<B> {
+    let (mut head, body) = request.into_parts();
+    change(&mut head);
+    Request::from_parts(head, body)
 }
 
 /// The same request again, if sending it twice does no harm.
@@ -198,20 +216,4 @@ fn repeatable(request: &Request<RequestBody>) -> Option<Request<RequestBody>> {
     *copy.headers_mut() = request.headers().clone();
     *copy.extensions_mut() = request.extensions().clone(); // hyper keeps the headers' case there
     Some(copy)
-}
-
-async fn handshake<T>(io: T, known: Known) -> hyper::Result<http1::SendRequest<RequestBody>>
-where
-    T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-{
-    let mut builder = http1::Builder::new();
-    builder.preserve_header_case(true).max_headers(super::MOST_HEADERS);
-    let (sender, connection) = builder.handshake(TokioIo::new(io)).await?;
-    tokio::spawn(async move {
-        let _known = known;
-        if let Err(e) = connection.with_upgrades().await {
-            tracing::debug!("an upstream connection ended: {e}");
-        }
-    });
-    Ok(sender)
 }

@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use bytes::BytesMut;
 use hyper::body::Incoming;
-use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::upgrade::Upgraded;
 use hyper::{Method, Request, Response, StatusCode};
@@ -16,36 +15,45 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 
-use super::exchange::ExchangeBody;
-use super::handle::{self, Abort};
+use super::handle;
 use super::own::{self, Reason};
-use super::route::Connection;
+use super::route::{self, Connection};
 use super::{Proxy, Sightings};
 use crate::ledger::Mode;
 use crate::net::body::{ResponseBody, Watched};
+use crate::net::cut::ConnectionEnding;
 use crate::net::dial::Known;
 use crate::net::io::ClientIo;
 use crate::net::listen::Arrival;
 use crate::net::name::HostName;
 use crate::net::rewind::Rewind;
+use crate::net::serve::{self, Served, Terms};
 use crate::net::sniff::{self, Hello, Speech};
 use crate::net::target::{Scheme, Target};
-use crate::net::tunnel;
+use crate::net::{tls, tunnel};
 
 /// The client's stream with what was sniffed put back.
 type ClientStream = Rewind<ClientIo>;
 
 /// Serves one accepted connection to its end.
 pub async fn serve(proxy: Arc<Proxy>, arrival: Arrival) {
-    let mut io = ClientIo::new(arrival.stream);
+    let mut io = ClientIo::new(arrival.stream).holding(arrival.place);
     let control = Arc::clone(io.control());
-    let connection = Connection { client: arrival.client, control, secure: false, target: None, mode: Mode::Endpoint };
+    let connection = Connection {
+        client: arrival.client,
+        control,
+        secure: false,
+        target: None,
+        mode: Mode::Endpoint,
+        streams: Arc::default(),
+    };
     let mut seen = BytesMut::new();
-    let speech = match tokio::time::timeout(FIRST_BYTES, sniff::sniff(&mut io, &mut seen)).await {
+    let patience = proxy.limits.idle;
+    let speech = match tokio::time::timeout(patience, sniff::sniff(&mut io, &mut seen)).await {
         Ok(Ok(Some(speech))) => speech,
         Ok(Ok(None)) => return,
         Ok(Err(e)) => return tracing::debug!("{} closed before a first request: {e}", arrival.client),
-        Err(_) => return tracing::debug!("{} said nothing for {FIRST_BYTES:?}", arrival.client),
+        Err(_) => return tracing::debug!("{} said nothing for {patience:?}", arrival.client),
     };
     if proxy.upstream.dialer().is_ours(arrival.client, arrival.local) {
         return tracing::warn!(
@@ -54,8 +62,8 @@ pub async fn serve(proxy: Arc<Proxy>, arrival: Arrival) {
     }
     match speech {
         Speech::Http1 => speak_proxy(proxy, connection, Rewind::new(seen.freeze(), io)).await,
+        Speech::Http2 => speak_origin(proxy, connection, Rewind::new(seen.freeze(), io), true).await,
         Speech::Tls => direct_tls(proxy, connection, io, seen, arrival.local.ip()).await,
-        Speech::Http2 => tracing::warn!("{} speaks HTTP/2 in the clear, which is not spoken here", arrival.client),
         Speech::Other => tracing::debug!("{} speaks neither HTTP nor TLS", arrival.client),
     }
 }
@@ -68,7 +76,7 @@ async fn direct_tls(
     mut seen: BytesMut,
     local: std::net::IpAddr,
 ) {
-    let Some(hello) = hello(&connection, &mut io, &mut seen).await else { return };
+    let Some(hello) = hello(&proxy, &connection, &mut io, &mut seen).await else { return };
     let name = hello.server_name.as_deref().map_or_else(|| HostName::Ip(local.to_canonical()), HostName::parse);
     let is_loopback =
         matches!(&name, HostName::Ip(ip) if ip.is_loopback()) || name == HostName::Dns("localhost".to_owned());
@@ -81,35 +89,47 @@ async fn direct_tls(
     }
     connection.target = (!is_loopback).then(|| Arc::new(Target::new(Scheme::Https, &text, 443)));
     connection.mode = Mode::Tls;
-    terminate(proxy, connection, Rewind::new(seen.freeze(), io), &name).await;
+    terminate(proxy, connection, Rewind::new(seen.freeze(), io), &name, &hello).await;
 }
 
 /// The ClientHello that begins in `seen`, if one comes.
-async fn hello<T: AsyncRead + Unpin>(connection: &Connection, stream: &mut T, seen: &mut BytesMut) -> Option<Hello> {
-    match tokio::time::timeout(HANDSHAKE, sniff::client_hello(stream, seen)).await {
+async fn hello<T: AsyncRead + Unpin>(
+    proxy: &Proxy,
+    connection: &Connection,
+    stream: &mut T,
+    seen: &mut BytesMut,
+) -> Option<Hello> {
+    let patience = proxy.limits.head;
+    match tokio::time::timeout(patience, sniff::client_hello(stream, seen)).await {
         Ok(Ok(hello)) => return Some(hello),
         Ok(Err(e)) => tracing::debug!("{}: no TLS ClientHello: {e}", connection.client),
-        Err(_) => tracing::debug!("{}: no whole TLS ClientHello within {HANDSHAKE:?}", connection.client),
+        Err(_) => tracing::debug!("{}: no whole TLS ClientHello within {patience:?}", connection.client),
     }
     None
 }
 
-/// Speaks TLS as `name`, then HTTP inside it.
-async fn terminate<T>(proxy: Arc<Proxy>, mut connection: Connection, io: T, name: &HostName)
+/// Speaks TLS as `name`, then HTTP inside it: HTTP/2 if client and far end both can.
+async fn terminate<T>(proxy: Arc<Proxy>, mut connection: Connection, io: T, name: &HostName, hello: &Hello)
 where
     T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let config = match proxy.authority.server_config(name) {
+    let http2 = match route::far_end(&proxy, &connection).filter(|_| hello.offers_http2) {
+        Some(far_end) => proxy.upstream.speaks_http2(far_end, &connection.streams).await,
+        None => false,
+    };
+    let config = match proxy.authority.server_config(name, http2) {
         Ok(config) => config,
         Err(e) => return tracing::warn!("{e}"),
     };
-    match tokio::time::timeout(HANDSHAKE, TlsAcceptor::from(config).accept(io)).await {
+    let patience = proxy.limits.head;
+    match tokio::time::timeout(patience, TlsAcceptor::from(config).accept(io)).await {
         Ok(Ok(stream)) => {
             connection.secure = true;
-            speak_origin(proxy, connection, stream).await;
+            let http2 = tls::is_http2(stream.get_ref().1);
+            speak_origin(proxy, connection, stream, http2).await;
         }
         Ok(Err(e)) => refused(&proxy, name, &e),
-        Err(_) => tracing::debug!("no TLS handshake with {} within {HANDSHAKE:?}", connection.client),
+        Err(_) => tracing::debug!("no TLS handshake with {} within {patience:?}", connection.client),
     }
 }
 
@@ -120,9 +140,10 @@ fn refused(proxy: &Proxy, name: &HostName, e: &io::Error) {
     );
 }
 
-/// HTTP on a connection as it was accepted: the one place where CONNECT has a meaning.
+/// HTTP/1 on a connection as it was accepted: the one place where CONNECT has a meaning.
 async fn speak_proxy(proxy: Arc<Proxy>, connection: Connection, io: ClientStream) {
     let (here, connection) = (Arc::clone(&proxy), Arc::new(connection));
+    let terms = terms(&proxy, &connection, 0);
     let client = connection.client;
     let answer = move |request: Request<Incoming>| {
         let (proxy, connection) = (Arc::clone(&here), Arc::clone(&connection));
@@ -133,37 +154,31 @@ async fn speak_proxy(proxy: Arc<Proxy>, connection: Connection, io: ClientStream
             handle::handle(proxy, connection, request).await
         }
     };
-    speak_http1(&proxy, client, io, answer).await;
+    ended(client, serve::http1(io, terms, answer).await);
 }
 
-/// HTTP inside TLS or a tunnel.
-async fn speak_origin<T>(proxy: Arc<Proxy>, connection: Connection, io: T)
+/// HTTP inside TLS or a tunnel, and HTTP/2 anywhere.
+async fn speak_origin<T>(proxy: Arc<Proxy>, connection: Connection, io: T, http2: bool)
 where
     T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let (here, connection) = (Arc::clone(&proxy), Arc::new(connection));
+    let read_before = if connection.secure { connection.control.bytes_read() } else { 0 };
+    let connection = Arc::new(connection);
+    let terms = terms(&proxy, &connection, read_before);
     let client = connection.client;
-    let answer = move |request| handle::handle(Arc::clone(&here), Arc::clone(&connection), request);
-    speak_http1(&proxy, client, io, answer).await;
+    let answer = move |request| handle::handle(Arc::clone(&proxy), Arc::clone(&connection), request);
+    let served =
+        if http2 { serve::http2(io, terms, service_fn(answer)).await } else { serve::http1(io, terms, answer).await };
+    ended(client, served);
 }
 
-async fn speak_http1<T, F>(proxy: &Proxy, client: SocketAddr, io: T, answer: impl Fn(Request<Incoming>) -> F)
-where
-    T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    F: Future<Output = Result<Response<ExchangeBody>, Abort>>,
-{
-    let mut builder = http1::Builder::new();
-    builder.auto_date_header(false).preserve_header_case(true).max_headers(crate::net::MOST_HEADERS);
-    let serving = builder.serve_connection(TokioIo::new(io), service_fn(answer)).with_upgrades();
-    tokio::pin!(serving);
-    let ended = tokio::select! {
-        ended = serving.as_mut() => ended,
-        () = proxy.stop.cancelled() => {
-            serving.as_mut().graceful_shutdown();
-            serving.await
-        }
-    };
-    if let Err(e) = ended {
+fn terms(proxy: &Proxy, connection: &Connection, read_before: u64) -> Terms {
+    let control = Arc::clone(&connection.control);
+    Terms { control, limits: proxy.limits, stop: proxy.stop.clone(), read_before }
+}
+
+fn ended(client: SocketAddr, served: hyper::Result<()>) {
+    if let Err(e) = served {
         tracing::debug!("the connection of {client} ended: {e}");
     }
 }
@@ -207,8 +222,8 @@ where
         Ok(upgraded) => upgraded,
         Err(e) => return tracing::debug!("a client left while its tunnel was opened: {e}"),
     };
-    match upgraded.downcast::<TokioIo<ClientStream>>() {
-        Ok(parts) => proceed(Rewind::new(parts.read_buf, parts.io.into_inner())).await,
+    match upgraded.downcast::<TokioIo<Served<ClientStream>>>() {
+        Ok(parts) => proceed(Rewind::new(parts.read_buf, parts.io.into_inner().into_inner())).await,
         Err(_) => tracing::error!("hyper gave back another stream than it was given"),
     }
 }
@@ -218,23 +233,23 @@ async fn intercept(proxy: Arc<Proxy>, mut connection: Connection, mut stream: Re
     let Some(target) = connection.target.clone() else { return };
     let mut seen = BytesMut::new();
     // A tunnel that is given up for another protocol is one that no rule sees: never where only HTTP can be meant.
-    let patience = if matches!(target.port, 80 | 443) { FIRST_BYTES } else { SILENCE };
+    let patience = if matches!(target.port, 80 | 443) { proxy.limits.idle } else { SILENCE };
     let told = tokio::time::timeout(patience, sniff::sniff(&mut stream, &mut seen)).await;
     match told {
         Ok(Ok(Some(Speech::Tls))) => {
-            let Some(hello) = hello(&connection, &mut stream, &mut seen).await else { return };
+            let Some(hello) = hello(&proxy, &connection, &mut stream, &mut seen).await else { return };
             let name = hello.server_name.as_deref().unwrap_or(&target.host);
             connection.target = Some(Arc::new(named(&target, name)));
             let name = HostName::parse(name);
-            terminate(proxy, connection, Rewind::new(seen.freeze(), stream), &name).await;
+            terminate(proxy, connection, Rewind::new(seen.freeze(), stream), &name, &hello).await;
         }
-        Ok(Ok(Some(Speech::Http1))) => {
+        Ok(Ok(Some(speech @ (Speech::Http1 | Speech::Http2)))) => {
             connection.target = Some(Arc::new(Target { scheme: Scheme::Http, ..(*target).clone() }));
-            speak_origin(proxy, connection, Rewind::new(seen.freeze(), stream)).await;
+            speak_origin(proxy, connection, Rewind::new(seen.freeze(), stream), speech == Speech::Http2).await;
         }
         Ok(Ok(None)) => {}
         // Something else, or a client that waits for the server to speak first.
-        Ok(Ok(Some(Speech::Http2 | Speech::Other))) | Err(_) => {
+        Ok(Ok(Some(Speech::Other))) | Err(_) => {
             let stream = Rewind::new(seen.freeze(), stream);
             match proxy.upstream.dialer().dial(&target).await {
                 Ok(far) => carry(proxy, connection, stream, far).await,
@@ -265,7 +280,7 @@ where
             Err(e) => {
                 // What the far end did to us is done to the client.
                 if e.kind() == io::ErrorKind::ConnectionReset {
-                    connection.control.reset();
+                    connection.control.end(ConnectionEnding::Reset);
                 }
                 tracing::debug!("tunnel of {} broke: {e}", connection.client);
             }
@@ -274,8 +289,5 @@ where
     }
 }
 
-/// A client that connects ahead of its first request may wait long; one that never speaks is let go.
-const FIRST_BYTES: Duration = Duration::from_secs(300);
-const HANDSHAKE: Duration = Duration::from_secs(30);
 /// After this, a client in a tunnel to an unusual port is taken to wait for the server to speak first.
 const SILENCE: Duration = Duration::from_secs(2);

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use compact_str::CompactString;
 use http::header::CONTENT_LENGTH;
-use http::{Request, Response, StatusCode};
+use http::{Request, Response, StatusCode, Version};
 use siphasher::sip128::{Hasher128 as _, SipHasher24};
 use std::hash::Hasher as _;
 
@@ -20,6 +20,8 @@ use crate::aws::request::{AwsRequest, Foreign};
 use crate::clock;
 use crate::ledger::{Entry, Mode, Outcome, Side};
 use crate::net::body::{End, ResponseBody, Watch, Watched};
+use crate::net::cut::{Ending, Near, Unanswered};
+use crate::net::translate;
 use crate::profile::plan::Verdict;
 
 /// The body of every answer to a client; its end closes the exchange.
@@ -30,6 +32,7 @@ pub struct Exchange {
     proxy: Arc<Proxy>,
     started: Instant,
     sent: Arc<AtomicU64>,
+    near: Near,
     /// Taken when it is recorded.
     entry: Option<Box<Entry>>,
 }
@@ -39,7 +42,14 @@ impl Exchange {
     pub fn open<B>(proxy: &Arc<Proxy>, connection: &Connection, request: &Request<B>) -> Self {
         let mut entry = Entry::open(proxy.ledger.next_seq(), clock::wall(), connection.mode);
         entry.method = request.method().as_str().into();
-        Self { proxy: Arc::clone(proxy), started: clock::now(), sent: Arc::default(), entry: Some(Box::new(entry)) }
+        let near = Near::new(Arc::clone(&connection.control), request.version());
+        Self {
+            proxy: Arc::clone(proxy),
+            started: clock::now(),
+            sent: Arc::default(),
+            near,
+            entry: Some(Box::new(entry)),
+        }
     }
 
     /// Where it goes and what it means is known.
@@ -86,16 +96,18 @@ impl Exchange {
         self.respond(response, Outcome::ProxyFailed, Some(Side::Proxy))
     }
 
-    /// The upstream ended the connection without an answer.
-    pub fn unanswered(mut self) {
+    /// The upstream broke off with this error instead of answering, and the client sees the same.
+    pub async fn unanswered(mut self, error: &hyper::Error) -> Unanswered {
         if let Some(entry) = self.entry.as_mut() {
             (entry.outcome, entry.side) = (Outcome::UpstreamFailed, Some(Side::Upstream));
         }
+        self.record();
+        self.near.end_unanswered(Ending::like(error, self.near.version())).await
     }
 
     fn respond(
         mut self,
-        response: Response<ResponseBody>,
+        mut response: Response<ResponseBody>,
         outcome: Outcome,
         side: Option<Side>,
     ) -> Response<ExchangeBody> {
@@ -104,7 +116,11 @@ impl Exchange {
             entry.first_byte_us = Some(micros(clock::now().duration_since(self.started)));
             (entry.outcome, entry.side) = (outcome, side);
         }
-        let announced = response.headers().contains_key(CONTENT_LENGTH) && may_have_body(&self, response.status());
+        let version = self.near.version();
+        translate::response_to(version, &mut response);
+        let announced = version != Version::HTTP_2
+            && response.headers().contains_key(CONTENT_LENGTH)
+            && may_have_body(&self, response.status());
         let response = response.map(|body| Watched::new(body, self));
         if announced { response.map(Watched::with_announced_length) } else { response }
     }
@@ -119,6 +135,10 @@ impl Exchange {
 }
 
 impl Watch for Exchange {
+    fn near(&self) -> &Near {
+        &self.near
+    }
+
     fn passed(&mut self, bytes: usize) {
         if let Some(entry) = self.entry.as_mut() {
             entry.response_bytes += bytes as u64;
@@ -128,6 +148,7 @@ impl Watch for Exchange {
     fn ended(&mut self, end: End<'_>) {
         if let Some(entry) = self.entry.as_mut() {
             match end {
+                End::Cut => (entry.outcome, entry.side) = (Outcome::Injected, Some(Side::Injected)),
                 End::Broken(_) => (entry.outcome, entry.side) = (Outcome::UpstreamFailed, Some(Side::Upstream)),
                 End::Left => (entry.outcome, entry.side) = (Outcome::ClientGone, Some(Side::Client)),
                 End::Whole => {}

@@ -5,7 +5,7 @@ use std::sync::atomic::AtomicU64;
 
 use bytes::{Bytes, BytesMut};
 use http::header::{CONNECTION, HeaderName, HeaderValue};
-use http::{HeaderMap, Request, Response};
+use http::{Request, Response, Version};
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 
@@ -17,26 +17,23 @@ use super::upgrade::Wanted;
 use super::{own, unread};
 use crate::aws::request::{self, AwsRequest, Foreign, Head};
 use crate::net::body::{RequestBody, ResponseBody};
+use crate::net::cut::Unanswered;
+use crate::net::translate;
 use crate::net::upstream::SendError;
-
-/// The connection must end without an answer: its far end ended so, and the client has to see just that.
-#[derive(Debug, thiserror::Error)]
-#[error("the connection ends unanswered, as the upstream's did")]
-pub struct Abort;
 
 /// Carries one exchange through: decode, decide, inject or forward, record.
 pub async fn handle(
     proxy: Arc<Proxy>,
     connection: Arc<Connection>,
     request: Request<Incoming>,
-) -> Result<Response<ExchangeBody>, Abort> {
+) -> Result<Response<ExchangeBody>, Unanswered> {
     let mut exchange = Exchange::open(&proxy, &connection, &request);
     let mut route = match route::route(&proxy, &connection, &request) {
         Ok(route) => route,
         Err(no_route) => {
             let (head, body) = request.into_parts();
             let mut answer = own::answer(no_route.reason, &no_route.text);
-            unread::settle(&proxy, &head.headers, body, &mut answer).await;
+            unread::settle(&proxy, head.version, &head.headers, body, &mut answer).await;
             return Ok(exchange.own_answer(answer));
         }
     };
@@ -51,7 +48,7 @@ pub async fn handle(
     if let Some((rule, error)) = &verdict.answer {
         let fault = Fault { rule, error, request: &aws, id: exchange.request_id() };
         let (head, body) = request.into_parts();
-        return Ok(exchange.injected(inject::answer(&proxy, &fault, &head.headers, body).await));
+        return Ok(exchange.injected(inject::answer(&proxy, &fault, &head, body).await));
     }
     forward(&proxy, &connection, &route, request, ahead, exchange).await
 }
@@ -89,14 +86,14 @@ async fn forward(
     mut request: Request<Incoming>,
     ahead: Option<Bytes>,
     exchange: Exchange,
-) -> Result<Response<ExchangeBody>, Abort> {
-    let upgrade = Wanted::take(&mut request);
+) -> Result<Response<ExchangeBody>, Unanswered> {
+    let (version, upgrade) = (request.version(), Wanted::take(&mut request));
     let request = outgoing(route, request, ahead, exchange.sent());
-    match proxy.upstream.send(&route.to, request).await {
+    match proxy.upstream.send(&route.to, &connection.streams, request).await {
         Ok(response) => {
             let came_early = response.body().came_early();
             let mut response = response.map(ResponseBody::Upstream);
-            if came_early {
+            if came_early && version != Version::HTTP_2 {
                 // hyper closes a connection whose request body nobody read.
                 response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
             }
@@ -110,21 +107,17 @@ async fn forward(
             tracing::warn!("{text}");
             let (head, body) = unsent.into_parts();
             let mut answer = own::answer(own::Reason::UpstreamUnreachable, &text);
-            unread::settle(proxy, &head.headers, body, &mut answer).await;
+            unread::settle(proxy, version, &head.headers, body, &mut answer).await;
             Ok(exchange.own_answer(answer))
         }
-        Err(no_answer @ SendError::NoAnswer { .. }) => {
-            tracing::debug!("{no_answer}");
-            exchange.unanswered();
-            if no_answer.is_reset() {
-                connection.control.reset();
-            }
-            Err(Abort)
+        Err(SendError::NoAnswer { target, source }) => {
+            tracing::debug!("{target} broke off without an answer: {source}");
+            Err(exchange.unanswered(&source).await)
         }
     }
 }
 
-/// The request as the far end gets it: origin form, without what was meant for the proxy.
+/// The request as the far end gets it: without what was meant for the proxy.
 fn outgoing(
     route: &Route,
     request: Request<Incoming>,
@@ -132,48 +125,17 @@ fn outgoing(
     sent: Arc<AtomicU64>,
 ) -> Request<RequestBody> {
     let (mut head, body) = request.into_parts();
-    route::origin_form(&mut head.uri);
-    head.headers = without_proxy_fields(head.headers);
+    // HTTP/2 names scheme and authority in every request; elsewhere only a proxy is told them.
+    if head.version != Version::HTTP_2 {
+        translate::origin_form(&mut head.uri);
+    }
+    translate::retain(&mut head.headers, |name, _| !name.as_str().starts_with("proxy-"));
     if route.tls_ends_here {
         head.headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static("https"));
     }
     Request::from_parts(head, RequestBody::new(ahead, Some(body), sent))
 }
 
-/// Drops `Proxy-*` fields. The map is built anew, since removing from it would change the order of what stays.
-fn without_proxy_fields(headers: HeaderMap) -> HeaderMap {
-    let is_ours = |name: &HeaderName| name.as_str().starts_with("proxy-");
-    if !headers.keys().any(is_ours) {
-        return headers;
-    }
-    let mut kept = HeaderMap::with_capacity(headers.len());
-    let mut last = None;
-    for (name, value) in headers {
-        last = name.or(last);
-        if let Some(name) = last.as_ref().filter(|name| !is_ours(name)) {
-            kept.append(name.clone(), value);
-        }
-    }
-    kept
-}
-
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 /// Action and Version come first in what SDKs write; a form that has not said them by then is read without.
 const MOST_AHEAD: usize = 16 << 10;
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn proxy_fields_go_and_the_order_of_the_rest_stays() {
-        let given = [("host", "h"), ("proxy-connection", "keep-alive"), ("a", "1"), ("b", "2"), ("a", "3"), ("z", "4")];
-        let mut headers = HeaderMap::new();
-        for (name, value) in given {
-            headers.append(name, HeaderValue::from_static(value));
-        }
-        let kept = without_proxy_fields(headers);
-        let kept: Vec<_> = kept.iter().map(|(n, v)| (n.as_str(), v.to_str().unwrap())).collect();
-        assert_eq!(kept, [("host", "h"), ("a", "1"), ("a", "3"), ("b", "2"), ("z", "4")]);
-    }
-}

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::Response;
 use http::header::{HeaderName, HeaderValue};
-use http::{HeaderMap, Response};
+use http::request::Parts;
 use hyper::body::Incoming;
 
 use super::{Proxy, unread};
@@ -22,12 +23,7 @@ pub async fn delay(by: Duration) {
 }
 
 /// The answer AWS would have given, ready for the client.
-pub async fn answer(
-    proxy: &Arc<Proxy>,
-    fault: &Fault<'_>,
-    request_headers: &HeaderMap,
-    body: Incoming,
-) -> Response<ResponseBody> {
+pub async fn answer(proxy: &Arc<Proxy>, fault: &Fault<'_>, request: &Parts, body: Incoming) -> Response<ResponseBody> {
     let stamp = Stamp { date: clock::wall(), id: fault.id };
     let synthetic = protocol::synthesize(fault.request, fault.error, &stamp);
     let mut response = into_response(synthetic);
@@ -36,7 +32,7 @@ pub async fn answer(
     {
         response.headers_mut().insert(FAULT, rule);
     }
-    unread::settle(proxy, request_headers, body, &mut response).await;
+    unread::settle(proxy, request.version, &request.headers, body, &mut response).await;
     response
 }
 

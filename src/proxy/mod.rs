@@ -22,6 +22,7 @@ use tokio_util::task::TaskTracker;
 use crate::aws::partition;
 use crate::ledger::{Connections, Ledger};
 use crate::net::authority::CertificateAuthority;
+use crate::net::limits::Limits;
 use crate::net::name::{HostName, Permitted};
 use crate::net::target::Target;
 use crate::net::upstream::Upstream;
@@ -49,6 +50,8 @@ pub struct Proxy {
     pub marked: bool,
     /// Signs of life that are not exchanges.
     pub sightings: Sightings,
+    /// Bounds on connections.
+    pub limits: Limits,
     /// Live connections and tunnels.
     pub tasks: TaskTracker,
     /// Tells connections to finish what they are at and close.

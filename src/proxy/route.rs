@@ -5,14 +5,14 @@ use std::sync::Arc;
 
 use compact_str::CompactString;
 use http::header::HOST;
-use http::uri::Parts;
-use http::{HeaderMap, Method, Request, Uri};
+use http::{HeaderMap, Method, Request, Version};
 
 use super::Proxy;
 use super::own::Reason;
 use crate::aws::partition;
 use crate::ledger::Mode;
 use crate::net::io::ConnectionControl;
+use crate::net::streams::Streams;
 use crate::net::target::{Scheme, Target};
 
 /// What is known of a connection before its first request.
@@ -28,6 +28,8 @@ pub struct Connection {
     pub target: Option<Arc<Target>>,
     /// How the client came, unless the request's form says otherwise.
     pub mode: Mode,
+    /// Its HTTP/2 connections upstream.
+    pub streams: Arc<Streams>,
 }
 
 /// Where one request goes.
@@ -59,11 +61,13 @@ pub fn route<B>(proxy: &Proxy, connection: &Connection, request: &Request<B>) ->
         return Err(NoRoute { reason: Reason::BadRequest, text });
     }
     if let Some(target) = &connection.target {
-        let host = host_header(request.headers()).unwrap_or(&target.host).into();
+        let host = named_host(request).unwrap_or(&target.host).into();
         return Ok(replace(proxy, connection, connection.mode, host, target));
     }
+    // In HTTP/2 the form says nothing: every request names scheme and authority.
+    let names_another = request.version() != Version::HTTP_2;
     match (request.uri().scheme_str(), request.uri().authority()) {
-        (Some(scheme), Some(authority)) => {
+        (Some(scheme), Some(authority)) if names_another => {
             let target = absolute(scheme, authority)?;
             if proxy.is_self(&target.host, target.port) {
                 return endpoint(proxy, connection, request);
@@ -73,16 +77,6 @@ pub fn route<B>(proxy: &Proxy, connection: &Connection, request: &Request<B>) ->
         }
         _ => endpoint(proxy, connection, request),
     }
-}
-
-/// The request target in origin form, as the far end expects it; the bytes of path and query stay as they are.
-pub fn origin_form(uri: &mut Uri) {
-    if uri.authority().is_none() {
-        return;
-    }
-    let mut parts = Parts::default();
-    parts.path_and_query = std::mem::take(uri).into_parts().path_and_query;
-    *uri = Uri::from_parts(parts).unwrap_or_default();
 }
 
 fn absolute(scheme: &str, authority: &http::uri::Authority) -> Result<Target, NoRoute> {
@@ -104,7 +98,7 @@ fn endpoint<B>(proxy: &Proxy, connection: &Connection, request: &Request<B>) -> 
             .to_owned();
         return Err(NoRoute { reason: Reason::NoUpstream, text });
     };
-    let host = host_header(request.headers()).unwrap_or_default().into();
+    let host = named_host(request).unwrap_or_default().into();
     Ok(to_emulator(connection, connection.mode, host, emulator))
 }
 
@@ -114,10 +108,29 @@ fn to_emulator(connection: &Connection, mode: Mode, host: CompactString, emulato
 }
 
 fn replace(proxy: &Proxy, connection: &Connection, mode: Mode, host: CompactString, target: &Arc<Target>) -> Route {
-    match &proxy.emulator {
-        Some(emulator) if partition::is_api_host(&target.host) => to_emulator(connection, mode, host, emulator),
-        _ => Route { mode, host, to: Arc::clone(target), tls_ends_here: false },
+    match stand_in(proxy, target) {
+        Some(emulator) => to_emulator(connection, mode, host, emulator),
+        None => Route { mode, host, to: Arc::clone(target), tls_ends_here: false },
     }
+}
+
+/// Where everything on this connection goes, as far as that is known before its first request.
+pub fn far_end<'a>(proxy: &'a Proxy, connection: &'a Connection) -> Option<&'a Arc<Target>> {
+    match &connection.target {
+        Some(target) => stand_in(proxy, target).or(Some(target)),
+        None => proxy.emulator.as_ref(),
+    }
+}
+
+/// The emulator, if it stands in for this host.
+fn stand_in<'a>(proxy: &'a Proxy, target: &Target) -> Option<&'a Arc<Target>> {
+    proxy.emulator.as_ref().filter(|_| partition::is_api_host(&target.host))
+}
+
+/// The host the request is for, without port and brackets: HTTP/2's `:authority`, or the Host field.
+fn named_host<B>(request: &Request<B>) -> Option<&str> {
+    let authority = request.uri().host().filter(|_| request.version() == Version::HTTP_2);
+    authority.map(|host| host.trim_start_matches('[').trim_end_matches(']')).or_else(|| host_header(request.headers()))
 }
 
 /// The host in the Host field, without port.
@@ -142,12 +155,5 @@ mod tests {
             let headers = HeaderMap::from_iter([(HOST, HeaderValue::from_static(given))]);
             assert_eq!(host_header(&headers), Some(wanted), "{given}");
         }
-    }
-
-    #[test]
-    fn origin_form_keeps_every_byte_of_path_and_query() {
-        let mut uri: Uri = "http://s3.amazonaws.com//b%2fc/?".parse().unwrap();
-        origin_form(&mut uri);
-        assert_eq!(uri.to_string(), "//b%2fc/?");
     }
 }

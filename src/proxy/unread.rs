@@ -8,16 +8,21 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{CONNECTION, EXPECT, HeaderValue};
-use http::{HeaderMap, Response};
+use http::{HeaderMap, Response, Version};
 use http_body::Body;
 use http_body_util::BodyExt as _;
 
 use super::Proxy;
 use crate::net::body::ResponseBody;
 
-/// Sees to the body of a request that `answer` answers; `headers` are the request's.
-pub async fn settle<B>(proxy: &Arc<Proxy>, headers: &HeaderMap, mut body: B, answer: &mut Response<ResponseBody>)
-where
+/// Sees to the body of a request that `answer` answers; `version` and `headers` are the request's.
+pub async fn settle<B>(
+    proxy: &Arc<Proxy>,
+    version: Version,
+    headers: &HeaderMap,
+    mut body: B,
+    answer: &mut Response<ResponseBody>,
+) where
     B: Body<Data = Bytes> + Send + Unpin + 'static,
 {
     if body.is_end_stream() {
@@ -34,7 +39,10 @@ where
             let _ended = tokio::time::timeout(LARGE_TIME, drain(&mut body, LARGE)).await;
         });
     }
-    answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    // In HTTP/2 it is only this stream that ends.
+    if version != Version::HTTP_2 {
+        answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    }
 }
 
 /// Reads up to `limit` bytes; whether the body has ended by then.

@@ -103,7 +103,7 @@ async fn openssl_python_and_rustls_accept_aws_names_and_loopback_and_refuse_all_
     for name in
         [AWS, "bucket.with.dots.s3.eu-west-1.amazonaws.com", "s3.cn-north-1.amazonaws.com.cn", "127.0.0.1", "localhost"]
     {
-        let port = serve((*authority.server_config(&HostName::parse(name)).unwrap()).clone()).await;
+        let port = serve((*authority.server_config(&HostName::parse(name), false).unwrap()).clone()).await;
         for (verifier, (accepted, said)) in [
             ("openssl", openssl(port, name, &root).await),
             ("python", python(port, name, &root).await),

@@ -71,8 +71,8 @@ pub fn main(args: &DemoArgs) -> ExitCode {
 
 async fn demo(args: &DemoArgs) -> Result<Vec<Drill>> {
     let authority = CertificateAuthority::create(settings::permitted(&[]))?;
-    let standin =
-        StandIn::start(authority.server_config(&HostName::parse(HOST))?).context("the stand-in cannot listen")?;
+    let standin = StandIn::start(authority.server_config(&HostName::parse(HOST), false)?)
+        .context("the stand-in cannot listen")?;
     let root = CertificateDer::from_pem_slice(authority.trust_anchor().as_bytes())?;
     let text = args.output == Output::Text;
     if text {

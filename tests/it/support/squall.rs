@@ -4,9 +4,10 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use squall::command::launch::{Finished, Running};
+use squall::net::connect::Roots;
 use squall::net::dial::Dialer;
 use squall::net::target::{Scheme, Target};
-use squall::net::upstream::{Roots, Upstream};
+use squall::net::upstream::Upstream;
 use squall::profile::load::{self, Source};
 use squall::settings::{Listen, Settings};
 

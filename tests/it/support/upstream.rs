@@ -76,7 +76,7 @@ impl Upstream {
                                 tokio_rustls::LazyConfigAcceptor::new(rustls::server::Acceptor::default(), stream);
                             let Ok(start) = handshake.await else { return };
                             let name = start.client_hello().server_name().unwrap_or("127.0.0.1").to_owned();
-                            let config = authority.server_config(&HostName::parse(&name)).unwrap();
+                            let config = authority.server_config(&HostName::parse(&name), false).unwrap();
                             if let Ok(stream) = start.into_stream(config).await {
                                 serve(stream, &answer, &requests).await;
                             }

@@ -1,0 +1,210 @@
+//! HTTP towards a client, in the version it speaks.
+//!
+//! [`http1`] and [`http2`] serve one connection to its end: until the client leaves, until it has been idle or slow beyond its
+//! [`Limits`], until a [`super::cut`] ends it, or until everything stops; then open exchanges are finished first. What a request means
+//! is the service's business.
+
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body::Body;
+use hyper::body::Incoming;
+use hyper::service::{Service, service_fn};
+use hyper::{Request, Response};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio_util::sync::CancellationToken;
+
+use super::cut::ConnectionEnding;
+use super::io::ConnectionControl;
+use super::limits::Limits;
+use crate::clock;
+
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// What hyper speaks on: it ends in the way of the layers below it when told to.
+#[derive(Debug)]
+pub struct Served<T> {
+    inner: T,
+    control: Arc<ConnectionControl>,
+}
+
+/// What serving needs beside the stream and the service.
+#[derive(Clone, Debug)]
+pub struct Terms {
+    /// The handle on the socket below the stream.
+    pub control: Arc<ConnectionControl>,
+    /// Its bounds.
+    pub limits: Limits,
+    /// Asks for the end.
+    pub stop: CancellationToken,
+    /// The client's bytes read so far that were not HTTP's: a TLS handshake's, say.
+    pub read_before: u64,
+}
+
+/// Why a connection is given up.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Overdue {
+    Head,
+    Idle,
+}
+
+/// Serves HTTP/1.0 and HTTP/1.1. Upgraded, the stream can be had back from hyper as a `TokioIo<Served<T>>`.
+pub async fn http1<T, F, B, E>(io: T, terms: Terms, answer: impl Fn(Request<Incoming>) -> F) -> hyper::Result<()>
+where
+    T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    F: Future<Output = Result<Response<B>, E>>,
+    E: Into<BoxError>,
+    B: Body<Data = Bytes> + 'static,
+    B::Error: Into<BoxError>,
+{
+    let mut builder = hyper::server::conn::http1::Builder::new();
+    builder.auto_date_header(false).preserve_header_case(true).max_headers(super::MOST_HEADERS);
+    let io = TokioIo::new(Served { inner: io, control: Arc::clone(&terms.control) });
+    let serving = builder.serve_connection(io, service_fn(answer)).with_upgrades();
+    tokio::pin!(serving);
+    tokio::select! {
+        biased;
+        ended = serving.as_mut() => return ended,
+        () = terms.stop.cancelled() => {}
+        overdue = terms.overdue() => {
+            tracing::debug!("a client connection is given up: {overdue:?} timeout");
+            if overdue == Overdue::Head {
+                terms.control.end(ConnectionEnding::ShutDown);
+            }
+        }
+    }
+    serving.as_mut().graceful_shutdown();
+    serving.await
+}
+
+/// Serves HTTP/2.
+pub async fn http2<T, S, B>(io: T, terms: Terms, service: S) -> hyper::Result<()>
+where
+    T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    S: Service<Request<Incoming>, Response = Response<B>>,
+    S::Future: Send + 'static,
+    S::Error: Into<BoxError>,
+    B: Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError>,
+{
+    let mut builder = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
+    builder
+        .auto_date_header(false)
+        .max_header_list_size(super::LARGEST_FIELDS)
+        .max_concurrent_streams(super::MOST_STREAMS)
+        .initial_stream_window_size(super::STREAM_WINDOW)
+        .initial_connection_window_size(super::CONNECTION_WINDOW);
+    let io = TokioIo::new(Served { inner: io, control: Arc::clone(&terms.control) });
+    let serving = builder.serve_connection(io, service);
+    tokio::pin!(serving);
+    tokio::select! {
+        biased;
+        ended = serving.as_mut() => return ended,
+        () = terms.stop.cancelled() => {}
+        () = terms.idle_too_long() => tracing::debug!("a client connection is given up: idle timeout"),
+    }
+    serving.as_mut().graceful_shutdown();
+    serving.await
+}
+
+impl Terms {
+    /// Ends when the client has been idle, or at one request's head, for too long; a quarter of that late at most.
+    async fn overdue(&self) -> Overdue {
+        let look_every = self.limits.head.min(self.limits.idle) / 4;
+        let (mut begun_before, mut since) = (0, clock::now());
+        let mut head_since = None;
+        loop {
+            tokio::time::sleep(look_every.max(SHORTEST_LOOK)).await;
+            let (begun, read_before) = self.control.exchanges();
+            if self.control.open_exchanges() > 0 || begun != begun_before {
+                (begun_before, since, head_since) = (begun, clock::now(), None);
+                continue;
+            }
+            if self.control.bytes_read() > read_before.max(self.read_before) {
+                let head_since = *head_since.get_or_insert(since);
+                if clock::now().duration_since(head_since) >= self.limits.head {
+                    return Overdue::Head;
+                }
+            } else if clock::now().duration_since(since) >= self.limits.idle {
+                return Overdue::Idle;
+            } else {
+                // A head that begins will have begun after this.
+                head_since = Some(clock::now());
+            }
+        }
+    }
+
+    /// HTTP/2 has frames that belong to no request, so that bytes do not tell a head.
+    async fn idle_too_long(&self) {
+        let (mut begun_before, mut since) = (0, clock::now());
+        while clock::now().duration_since(since) < self.limits.idle {
+            tokio::time::sleep((self.limits.idle / 4).max(SHORTEST_LOOK)).await;
+            let (begun, _) = self.control.exchanges();
+            if self.control.open_exchanges() > 0 || begun != begun_before {
+                (begun_before, since) = (begun, clock::now());
+            }
+        }
+    }
+}
+
+impl<T> Served<T> {
+    /// The stream below.
+    pub fn into_inner(self) -> T {
+        self.inner
+    }
+}
+
+impl<T: AsyncWrite + Unpin> Served<T> {
+    /// Says goodbye in the way of the layers below, if that was asked for; the lowest then sees to the rest.
+    fn poll_obey(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.control.is_shutting_down() {
+            let _gone_already = ready!(Pin::new(&mut self.inner).poll_shutdown(cx));
+            self.control.end(ConnectionEnding::Close);
+        }
+        Poll::Ready(())
+    }
+}
+
+impl<T: AsyncRead + AsyncWrite + Unpin> AsyncRead for Served<T> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        ready!(self.poll_obey(cx));
+        Pin::new(&mut self.inner).poll_read(cx, buf)
+    }
+}
+
+impl<T: AsyncWrite + Unpin> AsyncWrite for Served<T> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        ready!(self.poll_obey(cx));
+        Pin::new(&mut self.inner).poll_write(cx, buf)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        ready!(self.poll_obey(cx));
+        Pin::new(&mut self.inner).poll_write_vectored(cx, bufs)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.inner.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.poll_obey(cx));
+        Pin::new(&mut self.inner).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_shutdown(cx)
+    }
+}
+
+/// A limit of nothing must not make us spin.
+const SHORTEST_LOOK: Duration = Duration::from_millis(10);
