@@ -1,6 +1,7 @@
 //! The small language in which the tests read as prose: an [`upstream`], a [`squall`] in front of it, a raw [`client`].
 
 pub(crate) mod client;
+pub(crate) mod frames;
 pub(crate) mod squall;
 pub(crate) mod upstream;
 
