@@ -6,10 +6,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
+use h2::Reason;
+use http::Version;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 
-use super::cut::{Cut, Ending, Near, Unanswered};
+use super::cut::{Broken, Cut, Ending, Near, StreamReset};
 use super::expect::{Gate, Waiting};
 use super::pool::Lease;
 
@@ -22,6 +24,7 @@ pub struct RequestBody {
     gate: Option<Waiting>,
     prefix: Option<Bytes>,
     rest: Option<Incoming>,
+    http2: bool,
     sent: Arc<AtomicU64>,
     length_hidden: bool,
 }
@@ -30,6 +33,7 @@ pub struct RequestBody {
 #[derive(Debug)]
 pub struct UpstreamBody {
     incoming: Incoming,
+    http2: bool,
     lease: Option<Lease>,
     /// Of a request that was answered before its body was asked for.
     shut: Option<Gate>,
@@ -58,7 +62,7 @@ pub trait Watch {
 #[derive(Debug)]
 pub enum End<'a> {
     /// Its sender failed in the middle of it.
-    Broken(&'a hyper::Error),
+    Broken(&'a Broken),
     /// It was cut.
     Cut,
     /// Its receiver wanted no more of it.
@@ -72,10 +76,10 @@ pub enum End<'a> {
 pub enum BodyError {
     /// It was to be cut.
     #[error(transparent)]
-    Cut(#[from] Unanswered),
+    Cut(#[from] StreamReset),
     /// Its sender failed, and nobody is there to be shown how.
     #[error(transparent)]
-    Upstream(hyper::Error),
+    Upstream(Broken),
 }
 
 /// A body with someone watching it.
@@ -92,9 +96,10 @@ pub struct Watched<W: Watch> {
 }
 
 impl RequestBody {
-    /// `prefix` was read from `rest` already. `sent` counts what goes out.
-    pub fn new(prefix: Option<Bytes>, rest: Option<Incoming>, sent: Arc<AtomicU64>) -> Self {
-        Self { gate: None, prefix: prefix.filter(|p| !p.is_empty()), rest, sent, length_hidden: false }
+    /// The body of a request of this version, of which `prefix` was read from `rest` already. `sent` counts what goes out.
+    pub fn new(prefix: Option<Bytes>, rest: Incoming, version: Version, sent: Arc<AtomicU64>) -> Self {
+        let prefix = prefix.filter(|p| !p.is_empty());
+        Self { prefix, rest: Some(rest), http2: version == Version::HTTP_2, sent, ..Self::none() }
     }
 
     /// Holds it back until the gate opens.
@@ -109,7 +114,7 @@ impl RequestBody {
 
     /// An empty body whose sending nobody counts: the second try of a request that had none.
     pub fn none() -> Self {
-        Self::new(None, None, Arc::default())
+        Self { gate: None, prefix: None, rest: None, http2: false, sent: Arc::default(), length_hidden: false }
     }
 }
 
@@ -127,6 +132,10 @@ impl Body for RequestBody {
             (None, Some(rest)) => ready!(Pin::new(rest).poll_frame(cx)),
             (None, None) => None,
         };
+        if frame.is_none() && self.http2 && !self.is_end_stream() {
+            // An RST_STREAM of NO_ERROR, for which hyper gives no error: half a body must not pass for a whole one.
+            return Poll::Ready(Some(Err(StreamReset::from(Reason::CANCEL).into())));
+        }
         if let Some(data) = frame.as_ref().and_then(|f| f.as_ref().ok()).and_then(Frame::data_ref) {
             self.sent.fetch_add(data.len() as u64, Ordering::Relaxed);
         }
@@ -154,17 +163,22 @@ impl Body for RequestBody {
 
 impl UpstreamBody {
     /// The body of an answer that came over `lease`; without one, the connection serves no other exchange.
-    pub fn new(incoming: Incoming, lease: Option<Lease>) -> Self {
-        let mut body = Self { incoming, lease, shut: None };
+    pub fn http1(incoming: Incoming, lease: Option<Lease>) -> Self {
+        let mut body = Self { incoming, http2: false, lease, shut: None };
         if body.incoming.is_end_stream() {
             body.release();
         }
         body
     }
 
+    /// The body of an answer that came on a stream of HTTP/2.
+    pub fn http2(incoming: Incoming) -> Self {
+        Self { incoming, http2: true, lease: None, shut: None }
+    }
+
     /// For the answer to a request whose body was not asked for: its connection ends with it, and the body's wait too.
     pub fn without_request_body(incoming: Incoming, lease: Lease, gate: Gate) -> Self {
-        Self { incoming, lease: Some(lease), shut: Some(gate) }
+        Self { incoming, http2: false, lease: Some(lease), shut: Some(gate) }
     }
 
     /// Whether it answers a request whose body was not asked for.
@@ -192,14 +206,18 @@ impl Drop for UpstreamBody {
 
 impl Body for UpstreamBody {
     type Data = Bytes;
-    type Error = hyper::Error;
+    type Error = Broken;
 
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
         let frame = ready!(Pin::new(&mut self.incoming).poll_frame(cx));
+        if frame.is_none() && self.http2 && !self.incoming.is_end_stream() {
+            return Poll::Ready(Some(Err(Broken::Http2NoError)));
+        }
         if frame.is_none() || (matches!(frame, Some(Ok(_))) && self.incoming.is_end_stream()) {
             self.release();
         }
-        Poll::Ready(frame)
+        let broken = if self.http2 { Broken::Http2 } else { Broken::Http1 };
+        Poll::Ready(frame.map(|frame| frame.map_err(broken)))
     }
 
     fn is_end_stream(&self) -> bool {
@@ -213,9 +231,9 @@ impl Body for UpstreamBody {
 
 impl Body for ResponseBody {
     type Data = Bytes;
-    type Error = hyper::Error;
+    type Error = Broken;
 
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
         match &mut *self {
             Self::Own(bytes) => Poll::Ready(bytes.take().filter(|b| !b.is_empty()).map(|b| Ok(Frame::data(b)))),
             Self::Upstream(body) => Pin::new(body).poll_frame(cx),
@@ -269,10 +287,10 @@ impl<W: Watch> Watched<W> {
     }
 
     /// What its sender did to us is done to its receiver, once that has all that came before.
-    fn mirror(&mut self, error: hyper::Error) -> Result<(), BodyError> {
-        let Some(near) = self.watch.as_ref().map(Watch::near) else { return Err(BodyError::Upstream(error)) };
-        self.cut = Some(Box::new(near.cut(0, Ending::like(&error, near.version()))));
-        self.end(End::Broken(&error));
+    fn mirror(&mut self, broken: Broken) -> Result<(), BodyError> {
+        let Some(near) = self.watch.as_ref().map(Watch::near) else { return Err(BodyError::Upstream(broken)) };
+        self.cut = Some(Box::new(near.cut(0, broken.as_seen_in(near.version()))));
+        self.end(End::Broken(&broken));
         Ok(())
     }
 

@@ -51,6 +51,20 @@ pub enum StreamEnding {
     Silence,
 }
 
+/// How a far end broke off.
+#[derive(Debug, thiserror::Error)]
+pub enum Broken {
+    /// A connection of HTTP/1 ended.
+    #[error("{0}")]
+    Http1(#[source] hyper::Error),
+    /// A stream of HTTP/2 ended, or its connection.
+    #[error("{0}")]
+    Http2(#[source] hyper::Error),
+    /// A stream of HTTP/2 was reset with NO_ERROR inside its answer, which hyper takes for the end of it.
+    #[error("the stream was reset with NO_ERROR")]
+    Http2NoError,
+}
+
 /// The client's end of one exchange.
 #[derive(Debug)]
 pub struct Near {
@@ -58,10 +72,10 @@ pub struct Near {
     version: Version,
 }
 
-/// A connection or stream that ends without an answer. hyper finds the RST_STREAM's error code among its sources.
+/// Makes hyper end a stream with an RST_STREAM of this error code, which it finds among an error's sources.
 #[derive(Debug, thiserror::Error)]
-#[error("it ends unanswered")]
-pub struct Unanswered(#[source] h2::Error);
+#[error("the stream is reset")]
+pub struct StreamReset(#[source] h2::Error);
 
 /// An ending inside a body.
 #[derive(Debug)]
@@ -107,21 +121,35 @@ impl Ending {
             StreamEnding::Silence => ConnectionEnding::Silence,
         })
     }
+}
 
-    /// What a far end did that broke off with `error`, done to a client that speaks `version`. A far end of HTTP/2 has a connection for
-    /// each of ours, so that its end is that of ours; one of HTTP/1 ends a stream at most.
-    pub fn like(error: &(dyn StdError + 'static), version: Version) -> Self {
-        let ending = match find::<h2::Error>(error) {
-            Some(e) if is_reset_by_peer(e) => {
-                return Self::Stream(StreamEnding::Reset(e.reason().unwrap_or(Reason::INTERNAL_ERROR))).on(version);
-            }
-            Some(e) if e.get_io().is_some_and(is_reset) => ConnectionEnding::Reset,
-            Some(_) => ConnectionEnding::Close,
-            None if version == Version::HTTP_2 => return Self::Stream(StreamEnding::Reset(Reason::INTERNAL_ERROR)),
-            None if find::<io::Error>(error).is_some_and(is_reset) => ConnectionEnding::Reset,
-            None => ConnectionEnding::Close,
+impl Broken {
+    /// The same, done to a client that speaks `version`. A far end of HTTP/2 has a connection for each of ours, so that its end is that of
+    /// ours; one of HTTP/1 ends a stream at most.
+    pub fn as_seen_in(&self, version: Version) -> Ending {
+        let (error, http2) = match self {
+            Self::Http2NoError => return Ending::Stream(StreamEnding::Reset(Reason::NO_ERROR)).on(version),
+            Self::Http1(error) => (error, false),
+            Self::Http2(error) => (error, true),
         };
-        Self::Connection(ending)
+        let h2 = find::<h2::Error>(error);
+        if let Some(reason) = h2.filter(|e| is_reset_by_peer(e)).and_then(h2::Error::reason) {
+            return Ending::Stream(StreamEnding::Reset(reason)).on(version);
+        }
+        if !http2 && version == Version::HTTP_2 {
+            return Ending::Stream(StreamEnding::Reset(Reason::INTERNAL_ERROR));
+        }
+        let io = h2.and_then(h2::Error::get_io).or_else(|| find(error));
+        let is_reset = io.is_some_and(|e| e.kind() == io::ErrorKind::ConnectionReset);
+        Ending::Connection(if is_reset { ConnectionEnding::Reset } else { ConnectionEnding::Close })
+    }
+
+    /// Whether a far end of HTTP/2 ended this one stream with an RST_STREAM.
+    pub fn is_stream_reset(&self) -> bool {
+        match self {
+            Self::Http2NoError => true,
+            Self::Http1(error) | Self::Http2(error) => find(error).is_some_and(is_reset_by_peer),
+        }
     }
 }
 
@@ -138,7 +166,7 @@ impl Near {
     }
 
     /// Ends the exchange before its answer.
-    pub async fn end_unanswered(&self, ending: Ending) -> Unanswered {
+    pub async fn end_unanswered(&self, ending: Ending) -> StreamReset {
         match ending.on(self.version) {
             Ending::Connection(ending) => {
                 self.control.end(ending);
@@ -146,9 +174,9 @@ impl Near {
                 tokio::task::yield_now().await;
                 std::future::pending().await
             }
-            Ending::Stream(StreamEnding::Reset(reason)) => Unanswered(reason.into()),
+            Ending::Stream(StreamEnding::Reset(reason)) => reason.into(),
             // There is no answer to finish; no error is the nearest to that.
-            Ending::Stream(StreamEnding::Finish) => Unanswered(Reason::NO_ERROR.into()),
+            Ending::Stream(StreamEnding::Finish) => Reason::NO_ERROR.into(),
             Ending::Stream(StreamEnding::Silence) => std::future::pending().await,
         }
     }
@@ -157,6 +185,12 @@ impl Near {
     /// (RFC 9110 §6.4.1) cannot be cut.
     pub fn cut(&self, after: u64, ending: Ending) -> Cut {
         Cut { left: after, ending: ending.on(self.version), control: Arc::clone(&self.control), stage: Stage::Passing }
+    }
+}
+
+impl From<Reason> for StreamReset {
+    fn from(reason: Reason) -> Self {
+        Self(reason.into())
     }
 }
 
@@ -180,7 +214,7 @@ impl Cut {
     }
 
     /// What a body goes on with once the cut is due.
-    pub fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Unanswered>>> {
+    pub fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, StreamReset>>> {
         loop {
             self.stage = match &self.stage {
                 Stage::Passing => {
@@ -212,10 +246,10 @@ impl Cut {
     }
 }
 
-fn end_stream(ending: StreamEnding) -> Poll<Option<Result<Frame<Bytes>, Unanswered>>> {
+fn end_stream(ending: StreamEnding) -> Poll<Option<Result<Frame<Bytes>, StreamReset>>> {
     match ending {
         StreamEnding::Finish => Poll::Ready(None),
-        StreamEnding::Reset(reason) => Poll::Ready(Some(Err(Unanswered(reason.into())))),
+        StreamEnding::Reset(reason) => Poll::Ready(Some(Err(reason.into()))),
         StreamEnding::Silence => Poll::Pending,
     }
 }
@@ -249,11 +283,6 @@ impl Drop for Mark {
     }
 }
 
-/// Whether a far end of HTTP/2 ended this one stream with an RST_STREAM.
-pub fn is_stream_reset(error: &(dyn StdError + 'static)) -> bool {
-    find(error).is_some_and(is_reset_by_peer)
-}
-
 fn is_reset_by_peer(e: &h2::Error) -> bool {
     e.is_reset() && e.is_remote()
 }
@@ -268,10 +297,6 @@ fn find<'a, E: StdError + 'static>(error: &'a (dyn StdError + 'static)) -> Optio
         cause = error.source();
     }
     None
-}
-
-fn is_reset(e: &io::Error) -> bool {
-    e.kind() == io::ErrorKind::ConnectionReset
 }
 
 const UNDER_WAY: u64 = u64::MAX;

@@ -14,7 +14,7 @@ use hyper::client::conn::{TrySendError, http2};
 
 use super::body::{RequestBody, UpstreamBody};
 use super::connect::{Connector, Opened, Roots};
-use super::cut;
+use super::cut::Broken;
 use super::dial::Dialer;
 use super::expect::Gate;
 use super::pool::{Lease, Pool};
@@ -37,8 +37,8 @@ pub enum SendError {
     NoAnswer {
         /// The far end.
         target: Arc<Target>,
-        /// What hyper saw.
-        source: hyper::Error,
+        /// How.
+        source: Broken,
     },
     /// Nothing was sent: no address, no connection, or no trust.
     #[error("cannot reach {target}: {reason}")]
@@ -58,7 +58,8 @@ enum Way {
     Http2 { sender: http2::SendRequest<RequestBody>, reused: bool },
 }
 
-type Failed = Box<TrySendError<Request<RequestBody>>>;
+/// What was not sent, and why nothing came back.
+type Failed = (Option<Box<Request<RequestBody>>>, Broken);
 
 impl Upstream {
     /// Dials with `dialer`, and believes what `roots` vouch for.
@@ -117,14 +118,14 @@ impl Upstream {
             let spare = if reused { repeatable(&request) } else { None };
             request = match exchange(way, target, request).await {
                 Ok(response) => return Ok(response),
-                Err(mut failed) => match (failed.take_message(), spare) {
-                    (Some(unsent), _) if reused => unsent,
+                Err((unsent, broken)) => match (unsent, spare) {
+                    (Some(unsent), _) if reused => *unsent,
                     // Once, and not over another connection that may be as stale.
-                    (None, Some(again)) if !cut::is_stream_reset(failed.error()) => {
+                    (None, Some(again)) if !broken.is_stream_reset() => {
                         fresh = true;
                         again
                     }
-                    _ => return Err(SendError::NoAnswer { target: Arc::clone(target), source: failed.into_error() }),
+                    _ => return Err(SendError::NoAnswer { target: Arc::clone(target), source: broken }),
                 },
             };
         }
@@ -175,13 +176,13 @@ async fn exchange_http1(mut lease: Lease, request: Request<RequestBody>) -> Resu
     if let Some(gate) = &gate {
         request.body_mut().behind(gate);
     }
-    let response = lease.sender().try_send_request(request).await.map_err(Box::new)?;
+    let response = lease.sender().try_send_request(request).await.map_err(|e| failed(e, Broken::Http1))?;
     if let Some(gate) = gate.filter(Gate::answered) {
         return Ok(response.map(|incoming| UpstreamBody::without_request_body(incoming, lease, gate)));
     }
     // An upgraded connection is HTTP's no longer.
     let lease = (response.status() != StatusCode::SWITCHING_PROTOCOLS).then_some(lease);
-    Ok(response.map(|incoming| UpstreamBody::new(incoming, lease)))
+    Ok(response.map(|incoming| UpstreamBody::http1(incoming, lease)))
 }
 
 async fn exchange_http2(
@@ -194,8 +195,12 @@ async fn exchange_http2(
         // hyper would add the field, which the client did not send.
         request.body_mut().hide_length();
     }
-    let response: Response<Incoming> = sender.try_send_request(request).await.map_err(Box::new)?;
-    Ok(response.map(|incoming| UpstreamBody::new(incoming, None)))
+    let response: Response<Incoming> = sender.try_send_request(request).await.map_err(|e| failed(e, Broken::Http2))?;
+    Ok(response.map(UpstreamBody::http2))
+}
+
+fn failed(mut error: TrySendError<Request<RequestBody>>, broken: impl FnOnce(hyper::Error) -> Broken) -> Failed {
+    (error.take_message().map(Box::new), broken(error.into_error()))
 }
 
 fn with_head<B>(request: Request<B>, change: impl FnOnce(&mut http::request::Parts)) -> Request<B> {

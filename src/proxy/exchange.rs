@@ -20,7 +20,7 @@ use crate::aws::request::{AwsRequest, Foreign};
 use crate::clock;
 use crate::ledger::{Entry, Mode, Outcome, Side};
 use crate::net::body::{End, ResponseBody, Watch, Watched};
-use crate::net::cut::{Ending, Near, Unanswered};
+use crate::net::cut::{Broken, Near, StreamReset};
 use crate::net::translate;
 use crate::profile::plan::Verdict;
 
@@ -96,13 +96,13 @@ impl Exchange {
         self.respond(response, Outcome::ProxyFailed, Some(Side::Proxy))
     }
 
-    /// The upstream broke off with this error instead of answering, and the client sees the same.
-    pub async fn unanswered(mut self, error: &hyper::Error) -> Unanswered {
+    /// The upstream broke off instead of answering, and the client sees the same.
+    pub async fn unanswered(mut self, broken: &Broken) -> StreamReset {
         if let Some(entry) = self.entry.as_mut() {
             (entry.outcome, entry.side) = (Outcome::UpstreamFailed, Some(Side::Upstream));
         }
         self.record();
-        self.near.end_unanswered(Ending::like(error, self.near.version())).await
+        self.near.end_unanswered(broken.as_seen_in(self.near.version())).await
     }
 
     fn respond(

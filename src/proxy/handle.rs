@@ -17,7 +17,7 @@ use super::upgrade::Wanted;
 use super::{own, unread};
 use crate::aws::request::{self, AwsRequest, Foreign, Head};
 use crate::net::body::{RequestBody, ResponseBody};
-use crate::net::cut::Unanswered;
+use crate::net::cut::StreamReset;
 use crate::net::translate;
 use crate::net::upstream::SendError;
 
@@ -26,7 +26,7 @@ pub async fn handle(
     proxy: Arc<Proxy>,
     connection: Arc<Connection>,
     request: Request<Incoming>,
-) -> Result<Response<ExchangeBody>, Unanswered> {
+) -> Result<Response<ExchangeBody>, StreamReset> {
     let mut exchange = Exchange::open(&proxy, &connection, &request);
     let mut route = match route::route(&proxy, &connection, &request) {
         Ok(route) => route,
@@ -86,7 +86,7 @@ async fn forward(
     mut request: Request<Incoming>,
     ahead: Option<Bytes>,
     exchange: Exchange,
-) -> Result<Response<ExchangeBody>, Unanswered> {
+) -> Result<Response<ExchangeBody>, StreamReset> {
     let (version, upgrade) = (request.version(), Wanted::take(&mut request));
     let request = outgoing(route, request, ahead, exchange.sent());
     match proxy.upstream.send(&route.to, &connection.streams, request).await {
@@ -133,7 +133,8 @@ fn outgoing(
     if route.tls_ends_here {
         head.headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static("https"));
     }
-    Request::from_parts(head, RequestBody::new(ahead, Some(body), sent))
+    let version = head.version;
+    Request::from_parts(head, RequestBody::new(ahead, body, version, sent))
 }
 
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use ::squall::net::authority::CertificateAuthority;
 use ::squall::net::body::{End, ResponseBody, Watch, Watched};
-use ::squall::net::cut::{ConnectionEnding, Ending, Near, StreamEnding, Unanswered};
+use ::squall::net::cut::{ConnectionEnding, Ending, Near, StreamEnding, StreamReset};
 use ::squall::net::io::{ClientIo, ConnectionControl};
 use ::squall::net::limits::Limits;
 use ::squall::net::name::{HostName, Permitted};
@@ -60,7 +60,7 @@ async fn answer(
     request: Request<Incoming>,
     control: Arc<ConnectionControl>,
     when: When,
-) -> Result<Response<Watched<Quiet>>, Unanswered> {
+) -> Result<Response<Watched<Quiet>>, StreamReset> {
     let near = Near::new(control, request.version());
     let body = Bytes::from(vec![b'x'; WHOLE]);
     let response = Response::builder().header("content-length", WHOLE);

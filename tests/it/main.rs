@@ -14,6 +14,7 @@ mod errors;
 mod expect;
 mod fault;
 mod forward;
+mod http2;
 mod layers;
 mod memory;
 mod outcome;

@@ -59,9 +59,23 @@ pub(crate) async fn secure<S>(stream: S, name: &str, root: &str) -> std::io::Res
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
+    secure_offering(stream, name, root, &["http/1.1"]).await
+}
+
+/// As [`secure`], with these protocols offered by ALPN.
+pub(crate) async fn secure_offering<S>(
+    stream: S,
+    name: &str,
+    root: &str,
+    protocols: &[&str],
+) -> std::io::Result<TlsStream<S>>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
     let mut roots = RootCertStore::empty();
     roots.add(CertificateDer::from_pem_slice(root.as_bytes()).unwrap()).unwrap();
-    let config = tls::client_config(roots).unwrap();
+    let mut config = tls::client_config(roots).unwrap();
+    config.alpn_protocols = protocols.iter().map(|protocol| protocol.as_bytes().to_vec()).collect();
     TlsConnector::from(Arc::new(config)).connect(ServerName::try_from(name.to_owned()).unwrap(), stream).await
 }
 

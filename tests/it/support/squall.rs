@@ -11,6 +11,7 @@ use squall::net::upstream::Upstream;
 use squall::profile::load::{self, Source};
 use squall::settings::{Listen, Settings};
 
+use super::http2::Http2Upstream;
 use super::upstream;
 
 /// Settings under way.
@@ -42,6 +43,13 @@ pub(crate) fn profile(text: &str) -> Setup {
 impl Setup {
     /// Everything for AWS, and all endpoint requests, go to this upstream.
     pub(crate) fn toward(mut self, upstream: &upstream::Upstream) -> Self {
+        self.settings.upstream = Upstream::new(Dialer::default(), Roots::Only(upstream.root()));
+        self.settings.emulator = Some(Arc::new(upstream.target()));
+        self
+    }
+
+    /// The same, for one that speaks HTTP/2.
+    pub(crate) fn toward_http2(mut self, upstream: &Http2Upstream) -> Self {
         self.settings.upstream = Upstream::new(Dialer::default(), Roots::Only(upstream.root()));
         self.settings.emulator = Some(Arc::new(upstream.target()));
         self

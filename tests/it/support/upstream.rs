@@ -29,6 +29,7 @@ pub(crate) struct Upstream {
     pub(crate) address: SocketAddr,
     requests: Arc<Mutex<Vec<Request>>>,
     connections: Arc<Mutex<usize>>,
+    ended: Arc<Mutex<usize>>,
     root: Option<CertificateDer<'static>>,
 }
 
@@ -59,15 +60,18 @@ impl Upstream {
             address: listener.local_addr().unwrap(),
             requests: Arc::default(),
             connections: Arc::default(),
+            ended: Arc::default(),
             root,
         };
         let (requests, connections) = (Arc::clone(&upstream.requests), Arc::clone(&upstream.connections));
+        let ended = Arc::clone(&upstream.ended);
         let authority = authority.map(Arc::new);
         tokio::spawn(async move {
             loop {
                 let (stream, _) = listener.accept().await.unwrap();
                 *connections.lock().unwrap() += 1;
                 let (answer, requests, authority) = (Arc::clone(&answer), Arc::clone(&requests), authority.clone());
+                let ended = Arc::clone(&ended);
                 tokio::spawn(async move {
                     match authority {
                         None => serve(stream, &answer, &requests).await,
@@ -82,6 +86,7 @@ impl Upstream {
                             }
                         }
                     }
+                    *ended.lock().unwrap() += 1;
                 });
             }
         });
@@ -115,6 +120,11 @@ impl Upstream {
         let requests = self.requests();
         assert_eq!(requests.len(), 1, "{requests:?}");
         requests.into_iter().next().unwrap()
+    }
+
+    /// How many connections have ended.
+    pub(crate) fn ended(&self) -> usize {
+        *self.ended.lock().unwrap()
     }
 
     /// How many connections were opened.
