@@ -20,7 +20,7 @@ use crate::aws::request::{AwsRequest, Foreign};
 use crate::clock;
 use crate::ledger::{Entry, Mode, Outcome, Side};
 use crate::net::body::{End, ResponseBody, Watch, Watched};
-use crate::net::cut::{Broken, Near, StreamReset};
+use crate::net::cut::{Broken, Ending, Near, StreamReset};
 use crate::net::translate;
 use crate::profile::plan::Verdict;
 
@@ -97,12 +97,22 @@ impl Exchange {
     }
 
     /// The upstream broke off instead of answering, and the client sees the same.
-    pub async fn unanswered(mut self, broken: &Broken) -> StreamReset {
+    pub async fn unanswered(self, broken: &Broken) -> StreamReset {
+        let ending = broken.as_seen_in(self.near.version());
+        self.end(Outcome::UpstreamFailed, Side::Upstream, ending).await
+    }
+
+    /// Squall ends it in this way instead of answering.
+    pub async fn ended(self, ending: Ending) -> StreamReset {
+        self.end(Outcome::Injected, Side::Injected, ending).await
+    }
+
+    async fn end(mut self, outcome: Outcome, side: Side, ending: Ending) -> StreamReset {
         if let Some(entry) = self.entry.as_mut() {
-            (entry.outcome, entry.side) = (Outcome::UpstreamFailed, Some(Side::Upstream));
+            (entry.outcome, entry.side) = (outcome, Some(side));
         }
         self.record();
-        self.near.end_unanswered(broken.as_seen_in(self.near.version())).await
+        self.near.end_unanswered(ending).await
     }
 
     fn respond(

@@ -1,4 +1,4 @@
-//! The only place where trouble is made: turns a verdict's effects into waiting and answering.
+//! The only place where trouble is made: turns a verdict's effects into waiting, answering, and ending what is under way.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,11 +8,13 @@ use http::header::{HeaderName, HeaderValue};
 use http::request::Parts;
 use hyper::body::Incoming;
 
+use super::exchange::{Exchange, ExchangeBody};
 use super::{Proxy, unread};
 use crate::aws::protocol::{self, AwsError, Stamp, SyntheticResponse};
 use crate::aws::request::AwsRequest;
 use crate::clock;
 use crate::net::body::ResponseBody;
+use crate::net::cut::{Ending, StreamReset};
 use crate::profile::plan::RuleName;
 
 /// Waits as long as the verdict says.
@@ -34,6 +36,16 @@ pub async fn answer(proxy: &Arc<Proxy>, fault: &Fault<'_>, request: &Parts, body
     }
     unread::settle(proxy, request.version, &request.headers, body, &mut response).await;
     response
+}
+
+/// Ends the exchange in place of an answer.
+pub async fn end(exchange: Exchange, ending: Ending) -> StreamReset {
+    exchange.ended(ending).await
+}
+
+/// Lets so many bytes of the answer's body pass, then ends it. A body that is shorter passes whole.
+pub fn cut(answer: Response<ExchangeBody>, after: u64, ending: Ending) -> Response<ExchangeBody> {
+    answer.map(|body| body.with_cut(after, ending))
 }
 
 /// An error to be injected, and all it depends on.

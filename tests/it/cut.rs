@@ -5,13 +5,18 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use ::squall::aws::request::{self, Head};
+use ::squall::ledger::{Mode, Run};
 use ::squall::net::authority::CertificateAuthority;
-use ::squall::net::body::{End, ResponseBody, Watch, Watched};
-use ::squall::net::cut::{ConnectionEnding, Ending, Near, StreamEnding, StreamReset};
-use ::squall::net::io::{ClientIo, ConnectionControl};
+use ::squall::net::body::ResponseBody;
+use ::squall::net::cut::{ConnectionEnding, Ending, StreamEnding, StreamReset};
+use ::squall::net::io::ClientIo;
 use ::squall::net::limits::Limits;
 use ::squall::net::name::{HostName, Permitted};
 use ::squall::net::serve::{self, Terms};
+use ::squall::proxy::exchange::{Exchange, ExchangeBody};
+use ::squall::proxy::route::Connection;
+use ::squall::proxy::{Proxy, inject};
 use bytes::Bytes;
 use h2::Reason;
 use http::{Request, Response};
@@ -22,10 +27,13 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
 use crate::support::frames::{Frames, Seen};
-use crate::support::{client, soon};
+use crate::support::squall::Squall;
+use crate::support::{client, soon, squall};
 
 /// A body that is longer than any window, so that a cut lies between what a client has asked for.
 const WHOLE: usize = 200_000;
+/// What every request is taken to be for, so that the ledger counts it.
+const S3: &str = "s3.us-east-1.amazonaws.com";
 
 /// A server of one connection, whose every answer ends as it is told.
 struct Server {
@@ -33,6 +41,8 @@ struct Server {
     trust_anchor: Option<String>,
     /// Ends with the connection.
     serving: JoinHandle<hyper::Result<()>>,
+    /// Keeps the ledger.
+    squall: Squall,
 }
 
 /// When answers end, and how.
@@ -44,33 +54,24 @@ enum When {
     After(u64, Ending),
 }
 
-/// Nobody is told.
-struct Quiet(Near);
-
-impl Watch for Quiet {
-    fn near(&self) -> &Near {
-        &self.0
-    }
-    fn passed(&mut self, _: usize) {}
-    fn ended(&mut self, _: End<'_>) {}
-}
-
 /// Ends as `when` says, but leaves `/whole` whole.
 async fn answer(
+    proxy: Arc<Proxy>,
+    connection: Connection,
     request: Request<Incoming>,
-    control: Arc<ConnectionControl>,
     when: When,
-) -> Result<Response<Watched<Quiet>>, StreamReset> {
-    let near = Near::new(control, request.version());
-    let body = Bytes::from(vec![b'x'; WHOLE]);
-    let response = Response::builder().header("content-length", WHOLE);
-    let watched = |near| Watched::new(ResponseBody::Own(Some(body)), Quiet(near));
-    let body = match when {
-        _ if request.uri().path() == "/whole" => watched(near),
-        When::Unanswered(ending) => return Err(near.end_unanswered(ending).await),
-        When::After(bytes, ending) => watched(near).with_cut(bytes, ending),
-    };
-    Ok(response.body(body).unwrap())
+) -> Result<Response<ExchangeBody>, StreamReset> {
+    let mut exchange = Exchange::open(&proxy, &connection, &request);
+    let (method, path, headers) = (request.method(), request.uri().path(), request.headers());
+    let aws = request::decode(&Head { method, host: S3, path, query: None, headers }, b"");
+    exchange.understood(Mode::Endpoint, S3.into(), &aws);
+    let body = ResponseBody::Own(Some(Bytes::from(vec![b'x'; WHOLE])));
+    let response = Response::builder().header("content-length", WHOLE).body(body).unwrap();
+    match when {
+        _ if request.uri().path() == "/whole" => Ok(exchange.answered(response)),
+        When::Unanswered(ending) => Err(inject::end(exchange, ending).await),
+        When::After(bytes, ending) => Ok(inject::cut(exchange.answered(response), bytes, ending)),
+    }
 }
 
 impl Server {
@@ -79,19 +80,36 @@ impl Server {
         let address = listener.local_addr().unwrap();
         let authority = secure.then(|| CertificateAuthority::create(Permitted::with_loopback(["test"])).unwrap());
         let trust_anchor = authority.as_ref().map(|authority| authority.trust_anchor().to_owned());
+        let squall = squall::calm().run();
+        let proxy = Arc::clone(squall.proxy());
         let serving = tokio::spawn(async move {
-            let io = ClientIo::new(listener.accept().await.unwrap().0);
-            let control = Arc::clone(io.control());
+            let (stream, client) = listener.accept().await.unwrap();
+            let io = ClientIo::new(stream);
+            let connection = Connection {
+                client,
+                control: Arc::clone(io.control()),
+                secure,
+                target: None,
+                mode: Mode::Endpoint,
+                streams: Arc::default(),
+            };
             match authority {
-                None => serve(io, control, http2, when).await,
+                None => serve(io, proxy, connection, http2, when).await,
                 Some(authority) => {
                     let config = authority.server_config(&HostName::parse("127.0.0.1"), http2).unwrap();
                     let stream = tokio_rustls::TlsAcceptor::from(config).accept(io).await.unwrap();
-                    serve(stream, control, http2, when).await
+                    serve(stream, proxy, connection, http2, when).await
                 }
             }
         });
-        Self { address, trust_anchor, serving }
+        Self { address, trust_anchor, serving, squall }
+    }
+
+    /// What the ledger counts: injected, answered, and all.
+    async fn accounts(self) -> (u64, u64, u64) {
+        let _broken = soon("the end of the connection", self.serving).await.unwrap();
+        let total = self.squall.finish().await.proxy.ledger.summary(Run::default()).aws;
+        (total.injected, total.answered, total.attempts)
     }
 
     async fn connect(&self) -> Box<dyn Stream> {
@@ -103,17 +121,17 @@ impl Server {
     }
 }
 
-async fn serve<T>(io: T, control: Arc<ConnectionControl>, http2: bool, when: When) -> hyper::Result<()>
+async fn serve<T>(io: T, proxy: Arc<Proxy>, connection: Connection, http2: bool, when: When) -> hyper::Result<()>
 where
     T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let terms = Terms {
-        control: Arc::clone(&control),
+        control: Arc::clone(&connection.control),
         limits: Limits::default(),
         stop: tokio_util::sync::CancellationToken::new(),
         read_before: 0,
     };
-    let service = move |request| answer(request, Arc::clone(&control), when);
+    let service = move |request| answer(Arc::clone(&proxy), connection.clone(), request, when);
     if http2 { serve::http2(io, terms, service_fn(service)).await } else { serve::http1(io, terms, service).await }
 }
 
@@ -153,6 +171,8 @@ async fn http1_answers_end_after_just_so_many_bytes_in_each_way() {
         let head_end = seen.windows(4).position(|w| w == b"\r\n\r\n").unwrap() + 4;
         let body = u64::try_from(seen.len() - head_end).unwrap();
         assert_eq!((body, end), (bytes, seen_as(ending, secure)), "{ending:?}, TLS {secure}");
+        drop(stream);
+        assert_eq!(server.accounts().await, (1, 0, 1), "{ending:?}");
     }
 }
 
@@ -202,6 +222,8 @@ async fn http2_streams_end_after_just_so_many_bytes_in_each_way_and_others_go_on
         frames.allow(3, 1 << 20).await;
         let other = frames.all_of(3).await;
         assert_eq!((other.data.len(), other.finished), (WHOLE, true), "another stream after {ending:?}");
+        drop(frames);
+        assert_eq!(server.accounts().await, (1, 1, 2), "{ending:?}");
     }
 }
 
@@ -220,6 +242,8 @@ async fn http2_requests_end_unanswered_in_each_way() {
             _ => (None, Some(io::ErrorKind::UnexpectedEof)),
         };
         assert_eq!((seen.reset, seen.closed), (reset, closed), "{ending:?}");
+        drop(frames);
+        assert_eq!(server.accounts().await, (1, 0, 1), "{ending:?}");
     }
 }
 
