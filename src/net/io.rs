@@ -47,7 +47,10 @@ pub struct ConnectionControl {
 struct Exchanges {
     open: AtomicU32,
     begun: AtomicU64,
-    read_before: AtomicU64,
+    /// Bytes of HTTP read from the client.
+    heard: AtomicU64,
+    /// The same when the last one had ended.
+    heard_before: AtomicU64,
 }
 
 /// Tells when everything written above has reached the kernel: every layer flushes the one below it last of all.
@@ -188,9 +191,19 @@ impl ConnectionControl {
         self.exchanges.open.load(Ordering::Relaxed)
     }
 
-    /// Exchanges begun so far, and the bytes read from the client when the last one had ended: the next begins after them.
-    pub(super) fn exchanges(&self) -> (u64, u64) {
-        (self.exchanges.begun.load(Ordering::Relaxed), self.exchanges.read_before.load(Ordering::Relaxed))
+    /// Exchanges begun so far.
+    pub(super) fn exchanges_begun(&self) -> u64 {
+        self.exchanges.begun.load(Ordering::Relaxed)
+    }
+
+    /// Whether, no exchange being open, the next has begun to come.
+    pub(super) fn hears_a_head(&self) -> bool {
+        self.exchanges.heard.load(Ordering::Relaxed) > self.exchanges.heard_before.load(Ordering::Relaxed)
+    }
+
+    /// So many bytes of HTTP were read.
+    pub(super) fn heard(&self, bytes: usize) {
+        self.exchanges.heard.fetch_add(bytes as u64, Ordering::Relaxed);
     }
 
     /// An exchange has come.
@@ -201,7 +214,7 @@ impl ConnectionControl {
 
     /// An exchange is over.
     pub(super) fn exchange_ends(&self) {
-        self.exchanges.read_before.store(self.bytes_read(), Ordering::Relaxed);
+        self.exchanges.heard_before.store(self.exchanges.heard.load(Ordering::Relaxed), Ordering::Relaxed);
         self.exchanges.open.fetch_sub(1, Ordering::Relaxed);
     }
 

@@ -42,8 +42,6 @@ pub struct Terms {
     pub limits: Limits,
     /// Asks for the end.
     pub stop: CancellationToken,
-    /// The client's bytes read so far that were not HTTP's: a TLS handshake's, say.
-    pub read_before: u64,
 }
 
 /// Why a connection is given up.
@@ -105,10 +103,18 @@ where
     tokio::select! {
         biased;
         ended = serving.as_mut() => return ended,
-        () = terms.stop.cancelled() => {}
+        () = terms.stop.cancelled() => {
+            serving.as_mut().graceful_shutdown();
+            return serving.await;
+        }
         () = terms.idle_too_long() => tracing::debug!("a client connection is given up: idle timeout"),
     }
+    // The client has to confirm the end; one that has been deaf for so long may not.
     serving.as_mut().graceful_shutdown();
+    if let Ok(ended) = tokio::time::timeout(terms.limits.head, serving.as_mut()).await {
+        return ended;
+    }
+    terms.control.end(ConnectionEnding::ShutDown);
     serving.await
 }
 
@@ -120,12 +126,12 @@ impl Terms {
         let mut head_since = None;
         loop {
             tokio::time::sleep(look_every.max(SHORTEST_LOOK)).await;
-            let (begun, read_before) = self.control.exchanges();
+            let begun = self.control.exchanges_begun();
             if self.control.open_exchanges() > 0 || begun != begun_before {
                 (begun_before, since, head_since) = (begun, clock::now(), None);
                 continue;
             }
-            if self.control.bytes_read() > read_before.max(self.read_before) {
+            if self.control.hears_a_head() {
                 let head_since = *head_since.get_or_insert(since);
                 if clock::now().duration_since(head_since) >= self.limits.head {
                     return Overdue::Head;
@@ -144,7 +150,7 @@ impl Terms {
         let (mut begun_before, mut since) = (0, clock::now());
         while clock::now().duration_since(since) < self.limits.idle {
             tokio::time::sleep((self.limits.idle / 4).max(SHORTEST_LOOK)).await;
-            let (begun, _) = self.control.exchanges();
+            let begun = self.control.exchanges_begun();
             if self.control.open_exchanges() > 0 || begun != begun_before {
                 (begun_before, since) = (begun, clock::now());
             }
@@ -173,7 +179,10 @@ impl<T: AsyncWrite + Unpin> Served<T> {
 impl<T: AsyncRead + AsyncWrite + Unpin> AsyncRead for Served<T> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         ready!(self.poll_obey(cx));
-        Pin::new(&mut self.inner).poll_read(cx, buf)
+        let before = buf.filled().len();
+        let polled = Pin::new(&mut self.inner).poll_read(cx, buf);
+        self.control.heard(buf.filled().len() - before);
+        polled
     }
 }
 

@@ -21,7 +21,7 @@ use super::route::{self, Connection};
 use super::{Proxy, Sightings};
 use crate::ledger::Mode;
 use crate::net::body::{ResponseBody, Watched};
-use crate::net::cut::ConnectionEnding;
+use crate::net::cut::{ConnectionEnding, Near};
 use crate::net::dial::Known;
 use crate::net::io::ClientIo;
 use crate::net::listen::Arrival;
@@ -143,12 +143,14 @@ fn refused(proxy: &Proxy, name: &HostName, e: &io::Error) {
 /// HTTP/1 on a connection as it was accepted: the one place where CONNECT has a meaning.
 async fn speak_proxy(proxy: Arc<Proxy>, connection: Connection, io: ClientStream) {
     let (here, connection) = (Arc::clone(&proxy), Arc::new(connection));
-    let terms = terms(&proxy, &connection, 0);
+    let terms = terms(&proxy, &connection);
     let client = connection.client;
     let answer = move |request: Request<Incoming>| {
         let (proxy, connection) = (Arc::clone(&here), Arc::clone(&connection));
         async move {
             if request.method() == Method::CONNECT {
+                // As any other exchange it keeps the connection from being idle, or slow.
+                let _open = Near::new(Arc::clone(&connection.control), request.version());
                 return Ok(connect(proxy, &connection, request).await.map(Watched::unwatched));
             }
             handle::handle(proxy, connection, request).await
@@ -162,9 +164,8 @@ async fn speak_origin<T>(proxy: Arc<Proxy>, connection: Connection, io: T, http2
 where
     T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let read_before = if connection.secure { connection.control.bytes_read() } else { 0 };
     let connection = Arc::new(connection);
-    let terms = terms(&proxy, &connection, read_before);
+    let terms = terms(&proxy, &connection);
     let client = connection.client;
     let answer = move |request| handle::handle(Arc::clone(&proxy), Arc::clone(&connection), request);
     let served =
@@ -172,9 +173,8 @@ where
     ended(client, served);
 }
 
-fn terms(proxy: &Proxy, connection: &Connection, read_before: u64) -> Terms {
-    let control = Arc::clone(&connection.control);
-    Terms { control, limits: proxy.limits, stop: proxy.stop.clone(), read_before }
+fn terms(proxy: &Proxy, connection: &Connection) -> Terms {
+    Terms { control: Arc::clone(&connection.control), limits: proxy.limits, stop: proxy.stop.clone() }
 }
 
 fn ended(client: SocketAddr, served: hyper::Result<()>) {

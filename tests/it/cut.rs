@@ -129,7 +129,6 @@ where
         control: Arc::clone(&connection.control),
         limits: Limits::default(),
         stop: tokio_util::sync::CancellationToken::new(),
-        read_before: 0,
     };
     let service = move |request| answer(Arc::clone(&proxy), connection.clone(), request, when);
     if http2 { serve::http2(io, terms, service_fn(service)).await } else { serve::http1(io, terms, service).await }

@@ -16,6 +16,7 @@ mod fault;
 mod forward;
 mod http2;
 mod layers;
+mod limits;
 mod memory;
 mod outcome;
 mod profile;

@@ -2,10 +2,12 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use squall::command::launch::{Finished, Running};
 use squall::net::connect::Roots;
 use squall::net::dial::Dialer;
+use squall::net::limits::Limits;
 use squall::net::target::{Scheme, Target};
 use squall::net::upstream::Upstream;
 use squall::profile::load::{self, Source};
@@ -61,10 +63,22 @@ impl Setup {
         self
     }
 
+    /// The same, for one that takes too long: it is given up after `patience`.
+    pub(crate) fn toward_silent(mut self, target: Target, patience: Duration) -> Self {
+        self.settings.upstream = Upstream::new(Dialer::default().within(patience), Roots::Only(Vec::new()));
+        self.toward_target(target)
+    }
+
     /// AWS's own hosts are at this upstream's address (on its port).
     pub(crate) fn resolving_to(mut self, upstream: &upstream::Upstream, host: &str) -> Self {
         let resolve = format!("{host}:{}:{}", upstream.address.port(), upstream.address.ip()).parse().unwrap();
         self.settings.upstream = Upstream::new(Dialer::new([resolve]), Roots::Only(upstream.root()));
+        self
+    }
+
+    /// Within these bounds.
+    pub(crate) fn within(mut self, limits: Limits) -> Self {
+        self.settings.limits = limits;
         self
     }
 
