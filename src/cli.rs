@@ -90,6 +90,9 @@ pub struct CheckArgs {
 pub struct ExecArgs {
     /// The process whose death ends the program.
     pub parent: i32,
+    /// How many open files the program may have.
+    #[arg(long)]
+    pub open_files: Option<u64>,
     /// The program and its arguments.
     #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
     pub command: Vec<OsString>,

@@ -14,7 +14,7 @@ use rustix::process::{Pid, Signal};
 use tokio::signal::unix::{self, SignalKind};
 
 use super::environment::Environment;
-use super::told;
+use super::{descriptors, told};
 use crate::cli::{EXEC, ExecArgs};
 
 /// A running program.
@@ -40,6 +40,7 @@ impl Child {
         let inner = tokio::process::Command::new(std::env::current_exe()?)
             .arg(EXEC)
             .arg(rustix::process::getpid().as_raw_nonzero().to_string())
+            .args(descriptors::inherited().map(|limit| format!("--open-files={limit}")))
             .args(command)
             .envs(environment.set.iter().map(|(name, value)| (name, value)))
             .kill_on_drop(true)
@@ -116,6 +117,7 @@ pub fn exec(args: &ExecArgs) -> ExitCode {
         told::line(&format!("cannot tie the program to Squall's life: {e}"));
         return ExitCode::from(SQUALL_FAILED);
     }
+    descriptors::restore(args.open_files);
     let Some((program, rest)) = args.command.split_first() else { return ExitCode::from(SQUALL_FAILED) };
     let error = Command::new(program).args(rest).exec();
     let (code, why) = match error.kind() {

@@ -13,6 +13,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::descriptors;
 use crate::clock;
 use crate::ledger::{RuleLine, Run};
 use crate::net::listen::Listener;
@@ -137,8 +138,9 @@ pub fn upstream_in_words(proxy: &Proxy) -> String {
     proxy.emulator.as_ref().map_or_else(|| "REAL AWS".to_owned(), |emulator| format!("{emulator} (for every AWS host)"))
 }
 
-/// The runtime everything asynchronous lives in.
+/// The runtime everything asynchronous lives in, in a process that may hold many connections.
 pub fn runtime() -> io::Result<Runtime> {
+    descriptors::raise();
     tokio::runtime::Builder::new_multi_thread().enable_all().build()
 }
 

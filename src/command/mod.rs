@@ -3,6 +3,7 @@
 pub mod check;
 pub mod child;
 pub mod demo;
+pub mod descriptors;
 pub mod environment;
 pub mod hints;
 pub mod launch;

@@ -47,6 +47,21 @@ fn the_childs_exit_code_and_streams_pass_through_and_squall_speaks_on_stderr() {
 }
 
 #[test]
+fn squall_may_open_what_the_machine_allows_and_the_child_what_it_could_before() {
+    let command = format!(
+        "ulimit -S -n 300; exec {} run --listen 127.0.0.1:0 -- sh -c 'ulimit -S -n; grep \"open files\" /proc/$PPID/limits'",
+        env!("CARGO_BIN_EXE_squall")
+    );
+    let mut shell = Command::new("sh");
+    shell.env_clear().env("PATH", std::env::var_os("PATH").unwrap()).env("HOME", "/nonexistent").args(["-c", &command]);
+    let printed = text(&shell.stdin(Stdio::null()).output().unwrap().stdout);
+    let (child, squall) = printed.split_once('\n').unwrap();
+    let limits: Vec<_> = squall.split_whitespace().collect();
+    let [_, _, _, soft, hard, _] = limits[..] else { panic!("{squall}") };
+    assert_eq!((child, soft), ("300", hard), "{printed}");
+}
+
+#[test]
 fn stdin_reaches_the_child() {
     let mut child =
         squall_run(&["--", "cat"]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
