@@ -55,12 +55,13 @@ pub struct RunArgs {
 /// `squall serve`
 #[derive(Debug, Args)]
 pub struct ServeArgs {
-    #[command(flatten)]
-    #[expect(missing_docs, reason = "flattened; documented on the type")]
-    pub proxy: ProxyArgs,
+    // Before what is flattened, whose last heading would stand over it too.
     /// Once listening, write {"listen": […], "ca": "…", "seed": N} to this file.
     #[arg(long, value_name = "FILE")]
     pub ready_file: Option<PathBuf>,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "flattened; documented on the type")]
+    pub proxy: ProxyArgs,
 }
 
 /// `squall demo`
