@@ -1,5 +1,9 @@
 //! The same exchange, direct and through Squall, compared byte by byte on both ends; and what is known to differ, line by line.
 
+mod differs;
+mod rough;
+mod script;
+
 use std::sync::Arc;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
