@@ -21,6 +21,7 @@ mod memory;
 mod outcome;
 mod profile;
 mod random;
+mod robust;
 mod run;
 mod sdk;
 mod sigv4;

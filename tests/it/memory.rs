@@ -1,29 +1,13 @@
 //! Bodies stream: a gibibyte passes and resident memory stays where it was.
 
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
-use std::time::Duration;
-
-use serde_json::Value;
-use squall::clock;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpListener;
 
-use crate::support::client;
 use crate::support::upstream::HOST;
+use crate::support::{client, serving};
 
 const GIB: u64 = 1 << 30;
 const ALLOWED_KIB: u64 = 8 << 10;
-
-/// A `squall serve` of its own process, ended with the test.
-struct Serving(Child);
-
-impl Drop for Serving {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
 
 /// An upstream that swallows what is PUT and sends zeros of the size that a GET's path names.
 async fn store() -> u16 {
@@ -57,12 +41,6 @@ async fn serve(mut stream: tokio::net::TcpStream) {
     }
 }
 
-fn status_kib(pid: u32, key: &str) -> u64 {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
-    let line = status.lines().find(|line| line.starts_with(key)).unwrap();
-    line.split_whitespace().nth(1).unwrap().parse().unwrap()
-}
-
 async fn upload<S: AsyncRead + AsyncWrite + Unpin>(stream: &mut S, size: u64) {
     let head = format!("PUT /bucket/key HTTP/1.1\r\nHost: {HOST}\r\nContent-Length: {size}\r\n\r\n");
     stream.write_all(head.as_bytes()).await.unwrap();
@@ -89,48 +67,23 @@ async fn download<S: AsyncRead + AsyncWrite + Unpin>(stream: &mut S, size: u64) 
     }
 }
 
-fn start(dir: &Path, upstream: u16) -> (Serving, Value) {
-    let ready = dir.join("ready.json");
-    let mut command = Command::new(env!("CARGO_BIN_EXE_squall"));
-    command.args([
-        "serve",
-        "--listen",
-        "127.0.0.1:0",
-        "--upstream",
-        &format!("http://127.0.0.1:{upstream}"),
-        "--ready-file",
-    ]);
-    command.arg(&ready).arg("--ca-dir").arg(dir.join("ca")).stdin(Stdio::null()).stderr(Stdio::null());
-    let serving = Serving(command.spawn().unwrap());
-    let until = clock::now() + Duration::from_secs(10);
-    while !ready.exists() {
-        assert!(clock::now() < until, "squall serve is not ready");
-        std::thread::sleep(Duration::from_millis(5));
-    }
-    (serving, serde_json::from_slice(&std::fs::read(&ready).unwrap()).unwrap())
-}
-
 #[tokio::test(flavor = "multi_thread")]
 #[cfg(target_os = "linux")]
 async fn a_gibibyte_up_and_down_through_tls_leaves_memory_within_eight_megabytes() {
-    let dir = tempfile::tempdir().unwrap();
-    let (serving, ready) = start(dir.path(), store().await);
-    let pid = serving.0.id();
-    let root = std::fs::read_to_string(ready["ca"].as_str().unwrap()).unwrap();
-    let address = ready["listen"][0].as_str().unwrap().parse().unwrap();
-    let tunnel = client::tunnel(address, &format!("{HOST}:443")).await;
-    let mut stream = client::secure(tunnel, HOST, &root).await.unwrap();
+    let squall = serving::serve(store().await, &[]);
+    let tunnel = client::tunnel(squall.address, &format!("{HOST}:443")).await;
+    let mut stream = client::secure(tunnel, HOST, &squall.trust_anchor).await.unwrap();
     // Buffers that every connection needs are filled before the measure is taken.
     upload(&mut stream, 8 << 20).await;
     download(&mut stream, 8 << 20).await;
-    let before = status_kib(pid, "VmRSS");
+    let before = squall.status_kib("VmRSS");
     for (what, peak_allowed) in [("upload", before + ALLOWED_KIB), ("download", before + ALLOWED_KIB)] {
         if what == "upload" {
             upload(&mut stream, GIB).await
         } else {
             download(&mut stream, GIB).await
         }
-        let peak = status_kib(pid, "VmHWM");
+        let peak = squall.status_kib("VmHWM");
         println!("{what} of 1 GiB: resident memory {before} KiB before, {peak} KiB at most");
         assert!(peak <= peak_allowed, "{what}: {before} KiB before, {peak} KiB at most");
     }

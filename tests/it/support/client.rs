@@ -3,9 +3,9 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use rustls::RootCertStore;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::{ClientConnection, RootCertStore};
 use squall::net::tls;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -76,7 +76,19 @@ where
     roots.add(CertificateDer::from_pem_slice(root.as_bytes()).unwrap()).unwrap();
     let mut config = tls::client_config(roots).unwrap();
     config.alpn_protocols = protocols.iter().map(|protocol| protocol.as_bytes().to_vec()).collect();
-    TlsConnector::from(Arc::new(config)).connect(ServerName::try_from(name.to_owned()).unwrap(), stream).await
+    TlsConnector::from(Arc::new(config)).connect(server_name(name), stream).await
+}
+
+/// The ClientHello that a client of `name` begins with.
+pub(crate) fn hello(name: &str) -> Vec<u8> {
+    let config = tls::client_config(RootCertStore::empty()).unwrap();
+    let mut hello = Vec::new();
+    ClientConnection::new(Arc::new(config), server_name(name)).unwrap().write_tls(&mut hello).unwrap();
+    hello
+}
+
+fn server_name(name: &str) -> ServerName<'static> {
+    ServerName::try_from(name.to_owned()).unwrap()
 }
 
 /// Sends `request` and reads one answer.

@@ -3,6 +3,8 @@
 pub(crate) mod client;
 pub(crate) mod frames;
 pub(crate) mod http2;
+pub(crate) mod panics;
+pub(crate) mod serving;
 pub(crate) mod squall;
 pub(crate) mod upstream;
 
@@ -18,3 +20,16 @@ pub(crate) async fn soon<F: Future>(what: &str, happening: F) -> F::Output {
         Err(_) => panic!("{what} did not happen within {PATIENCE:?}"),
     }
 }
+
+/// Waits until `holds`, or fails the test saying what did not come true.
+pub(crate) async fn eventually(what: &str, holds: impl Fn() -> bool) {
+    let waiting = async {
+        while !holds() {
+            tokio::time::sleep(GLANCE).await;
+        }
+    };
+    soon(what, waiting).await;
+}
+
+/// Between two looks at what is waited for.
+pub(crate) const GLANCE: Duration = Duration::from_millis(2);
