@@ -28,3 +28,4 @@ mod sigv4;
 mod support;
 mod tls;
 mod transparent;
+mod wire;

@@ -196,7 +196,6 @@ async fn slow_torn_and_broken_off_exchanges_are_the_same_direct_and_through_squa
 }
 
 #[tokio::test]
-#[ignore = "a reset on the upstream's side still ends as an orderly close on the client's"]
 async fn an_upstreams_reset_instead_of_an_answer_reaches_the_client_as_a_reset() {
     let asked = [hear(HALF), hear(HALF), Reset];
     let scenes = vec![scene("reset instead of an answer", [say(upload()), HearEnd], asked)];
@@ -204,7 +203,6 @@ async fn an_upstreams_reset_instead_of_an_answer_reaches_the_client_as_a_reset()
 }
 
 #[tokio::test]
-#[ignore = "a reset on the upstream's side still ends as an orderly close on the client's"]
 async fn an_upstreams_reset_within_an_answer_reaches_the_client_as_a_reset() {
     let asking = [say(get()), hear(some()), Beckon, HearEnd];
     let scenes = vec![scene("reset within an answer", asking, [hear(BLANK), begun_answer(), Await, Reset])];

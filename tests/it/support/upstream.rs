@@ -159,10 +159,10 @@ async fn read_request<S: AsyncRead + AsyncWrite + Unpin>(stream: &mut S, ahead: 
         stream.write_all(b"HTTP/1.1 100 Continue\r\n\r\n").await.ok()?;
         stream.flush().await.ok()?;
     }
-    let body_end = if lower.contains("transfer-encoding: chunked") {
+    let body_end = if lower.contains("\r\ntransfer-encoding: chunked\r\n") {
         chunked_end(stream, ahead).await?
     } else {
-        let length = lower.split("content-length: ").nth(1).and_then(|rest| rest.split("\r\n").next());
+        let length = lower.split("\r\ncontent-length: ").nth(1).and_then(|rest| rest.split("\r\n").next());
         let length = length.map_or(0, |n| n.parse().unwrap());
         while ahead.len() < length {
             read_more(stream, ahead).await?;
