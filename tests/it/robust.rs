@@ -2,6 +2,7 @@
 //! blames whom it must.
 
 mod clients;
+mod frames;
 mod handshakes;
 mod process;
 mod upstreams;

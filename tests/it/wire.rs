@@ -287,7 +287,7 @@ fn an_absolute_target_names_where_a_request_goes() {
         let route = route::route(squall.proxy(), &connection(), &request).unwrap();
         prop_assert_eq!(route.mode, Mode::Absolute);
         prop_assert_eq!(&route.host, &host);
-        prop_assert_eq!(&*route.to, &Target::new(scheme, &host, port.unwrap_or(scheme.default_port())));
+        prop_assert_eq!(&*route.to, &Target::new(scheme, &host, port.unwrap_or_else(|| scheme.default_port())));
         let mut origin = request.uri().clone();
         translate::origin_form(&mut origin);
         prop_assert_eq!(origin.to_string(), if path.starts_with('/') { path } else { format!("/{path}") });

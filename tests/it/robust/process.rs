@@ -10,7 +10,7 @@ use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio_rustls::client::TlsStream;
 
-use super::{Door, clients, handshakes, obliging, request, upstreams};
+use super::{Door, clients, frames, handshakes, obliging, request, upstreams};
 use crate::support::serving::{self, Serving};
 use crate::support::upstream::{HOST, Upstream};
 use crate::support::{GLANCE, client, eventually, soon};
@@ -32,7 +32,7 @@ async fn a_squall_of_its_own_process_survives_all_clients_and_keeps_no_descripto
     let door = door(&squall, aws);
     door.still_serves().await;
     let quiet = squall.descriptors();
-    for attack in clients::all().into_iter().chain(handshakes::attacks()) {
+    for attack in [clients::all(), handshakes::attacks(), frames::attacks()].into_iter().flatten() {
         (attack.run)(door.clone()).await;
         door.still_serves().await;
         eventually(&format!("{}: no descriptor more than before", attack.name), || squall.descriptors() <= quiet).await;

@@ -52,7 +52,7 @@ pub(super) async fn hear_head(stream: &mut TcpStream) -> bool {
 }
 
 /// A Squall in front of a bad upstream, and what must hold when the client has had its trouble with it.
-async fn survives<F>(bad: Setup, attack: impl FnOnce(Door) -> F, expected: Blame)
+pub(super) async fn survives<F>(bad: Setup, attack: impl FnOnce(Door) -> F, expected: Blame)
 where
     F: Future<Output = ()>,
 {
@@ -77,7 +77,7 @@ fn door(squall: &Squall, aws: Upstream) -> Door {
     Door { squall: squall.address, trust_anchor: squall.trust_anchor.clone(), aws }
 }
 
-fn before(target: Target) -> Setup {
+pub(super) fn before(target: Target) -> Setup {
     squall::calm().toward_target(target)
 }
 
