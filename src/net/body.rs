@@ -2,7 +2,7 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
@@ -25,8 +25,15 @@ pub struct RequestBody {
     prefix: Option<Bytes>,
     rest: Option<Incoming>,
     http2: bool,
-    sent: Arc<AtomicU64>,
+    sent: Arc<Sent>,
     length_hidden: bool,
+}
+
+/// What became of a request's body so far.
+#[derive(Debug, Default)]
+pub struct Sent {
+    bytes: AtomicU64,
+    broken: AtomicBool,
 }
 
 /// An answer's body from the far end; gives its connection back when it has ended.
@@ -96,8 +103,8 @@ pub struct Watched<W: Watch> {
 }
 
 impl RequestBody {
-    /// The body of a request of this version, of which `prefix` was read from `rest` already. `sent` counts what goes out.
-    pub fn new(prefix: Option<Bytes>, rest: Incoming, version: Version, sent: Arc<AtomicU64>) -> Self {
+    /// The body of a request of this version, of which `prefix` was read from `rest` already. `sent` is told what goes out.
+    pub fn new(prefix: Option<Bytes>, rest: Incoming, version: Version, sent: Arc<Sent>) -> Self {
         let prefix = prefix.filter(|p| !p.is_empty());
         Self { prefix, rest: Some(rest), http2: version == Version::HTTP_2, sent, ..Self::none() }
     }
@@ -118,6 +125,22 @@ impl RequestBody {
     }
 }
 
+impl Sent {
+    /// Bytes of it that went out.
+    pub fn bytes(&self) -> u64 {
+        self.bytes.load(Ordering::Relaxed)
+    }
+
+    /// Whether its client broke it off.
+    pub fn is_broken(&self) -> bool {
+        self.broken.load(Ordering::Acquire)
+    }
+
+    fn passed(&self, bytes: usize) {
+        self.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+}
+
 impl Body for RequestBody {
     type Data = Bytes;
     type Error = BoxError;
@@ -133,11 +156,14 @@ impl Body for RequestBody {
             (None, None) => None,
         };
         if frame.is_none() && self.http2 && !self.is_end_stream() {
+            self.sent.broken.store(true, Ordering::Release);
             // An RST_STREAM of NO_ERROR, for which hyper gives no error: half a body must not pass for a whole one.
             return Poll::Ready(Some(Err(StreamReset::from(Reason::CANCEL).into())));
         }
-        if let Some(data) = frame.as_ref().and_then(|f| f.as_ref().ok()).and_then(Frame::data_ref) {
-            self.sent.fetch_add(data.len() as u64, Ordering::Relaxed);
+        match &frame {
+            Some(Ok(frame)) => self.sent.passed(frame.data_ref().map_or(0, Bytes::len)),
+            Some(Err(_)) => self.sent.broken.store(true, Ordering::Release),
+            None => {}
         }
         Poll::Ready(frame.map(|frame| frame.map_err(Into::into)))
     }

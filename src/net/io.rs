@@ -40,6 +40,7 @@ pub struct ConnectionControl {
     written: AtomicU64,
     flush: Flush,
     exchanges: Exchanges,
+    look: AtomicBool,
 }
 
 /// The exchanges on a connection, for whoever must tell an idle client from a slow one.
@@ -204,6 +205,16 @@ impl ConnectionControl {
     /// So many bytes of HTTP were read.
     pub(super) fn heard(&self, bytes: usize) {
         self.exchanges.heard.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
+    /// Asks whoever serves the connection to look whether its client is still there.
+    pub(super) fn look(&self) {
+        self.look.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether that was asked, once.
+    pub(super) fn must_look(&self) -> bool {
+        self.look.load(Ordering::Relaxed) && self.look.swap(false, Ordering::Relaxed)
     }
 
     /// An exchange has come.

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http_body::Body;
 use hyper::body::Incoming;
 use hyper::service::{Service, service_fn};
@@ -31,6 +31,8 @@ type BoxError = Box<dyn std::error::Error + Send + Sync>;
 pub struct Served<T> {
     inner: T,
     control: Arc<ConnectionControl>,
+    /// Read while hyper would not, to learn whether the client is still there.
+    ahead: BytesMut,
 }
 
 /// What serving needs beside the stream and the service.
@@ -62,7 +64,7 @@ where
 {
     let mut builder = hyper::server::conn::http1::Builder::new();
     builder.auto_date_header(false).preserve_header_case(true).max_headers(super::MOST_HEADERS);
-    let io = TokioIo::new(Served { inner: io, control: Arc::clone(&terms.control) });
+    let io = TokioIo::new(Served::new(io, Arc::clone(&terms.control)));
     let serving = builder.serve_connection(io, service_fn(answer)).with_upgrades();
     tokio::pin!(serving);
     tokio::select! {
@@ -97,7 +99,7 @@ where
         .max_concurrent_streams(super::MOST_STREAMS)
         .initial_stream_window_size(super::STREAM_WINDOW)
         .initial_connection_window_size(super::CONNECTION_WINDOW);
-    let io = TokioIo::new(Served { inner: io, control: Arc::clone(&terms.control) });
+    let io = TokioIo::new(Served::new(io, Arc::clone(&terms.control)));
     let serving = builder.serve_connection(io, service);
     tokio::pin!(serving);
     tokio::select! {
@@ -129,6 +131,8 @@ impl Terms {
             let begun = self.control.exchanges_begun();
             if self.control.open_exchanges() > 0 || begun != begun_before {
                 (begun_before, since, head_since) = (begun, clock::now(), None);
+                self.control.look();
+                tokio::task::yield_now().await;
                 continue;
             }
             if self.control.hears_a_head() {
@@ -159,9 +163,31 @@ impl Terms {
 }
 
 impl<T> Served<T> {
-    /// The stream below.
-    pub fn into_inner(self) -> T {
-        self.inner
+    fn new(inner: T, control: Arc<ConnectionControl>) -> Self {
+        Self { inner, control, ahead: BytesMut::new() }
+    }
+
+    /// The stream below, and what was read from it and not yet from here.
+    pub fn into_parts(self) -> (T, Bytes) {
+        (self.inner, self.ahead.freeze())
+    }
+}
+
+impl<T: AsyncRead + Unpin> Served<T> {
+    /// hyper reads no further while the next request of a client that does not wait for answers is at hand, and so would not see that
+    /// client leave before it has answered.
+    fn poll_look(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.ahead.len() >= MOST_AHEAD {
+            return Poll::Pending;
+        }
+        let mut scratch = [0; MOST_AHEAD];
+        let mut buf = ReadBuf::new(&mut scratch);
+        ready!(Pin::new(&mut self.inner).poll_read(cx, &mut buf))?;
+        if buf.filled().is_empty() {
+            return Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into()));
+        }
+        self.ahead.extend_from_slice(buf.filled());
+        Poll::Ready(Ok(()))
     }
 }
 
@@ -179,6 +205,11 @@ impl<T: AsyncWrite + Unpin> Served<T> {
 impl<T: AsyncRead + AsyncWrite + Unpin> AsyncRead for Served<T> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         ready!(self.poll_obey(cx));
+        if !self.ahead.is_empty() {
+            let n = self.ahead.len().min(buf.remaining());
+            buf.put_slice(&self.ahead.split_to(n));
+            return Poll::Ready(Ok(()));
+        }
         let before = buf.filled().len();
         let polled = Pin::new(&mut self.inner).poll_read(cx, buf);
         self.control.heard(buf.filled().len() - before);
@@ -186,7 +217,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> AsyncRead for Served<T> {
     }
 }
 
-impl<T: AsyncWrite + Unpin> AsyncWrite for Served<T> {
+impl<T: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Served<T> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         ready!(self.poll_obey(cx));
         Pin::new(&mut self.inner).poll_write(cx, buf)
@@ -207,6 +238,11 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for Served<T> {
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         ready!(self.poll_obey(cx));
+        if self.control.must_look()
+            && let Poll::Ready(Err(gone)) = self.poll_look(cx)
+        {
+            return Poll::Ready(Err(gone));
+        }
         Pin::new(&mut self.inner).poll_flush(cx)
     }
 
@@ -215,5 +251,7 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for Served<T> {
     }
 }
 
+/// The tail of a client's further requests may wait here.
+const MOST_AHEAD: usize = 4096;
 /// A limit of nothing must not make us spin.
 const SHORTEST_LOOK: Duration = Duration::from_millis(10);

@@ -49,11 +49,11 @@ pub async fn serve(proxy: Arc<Proxy>, arrival: Arrival) {
     };
     let mut seen = BytesMut::new();
     let patience = proxy.limits.idle;
-    let speech = match tokio::time::timeout(patience, sniff::sniff(&mut io, &mut seen)).await {
+    let speech = match waited(&proxy, patience, sniff::sniff(&mut io, &mut seen)).await {
         Ok(Ok(Some(speech))) => speech,
         Ok(Ok(None)) => return,
         Ok(Err(e)) => return tracing::debug!("{} closed before a first request: {e}", arrival.client),
-        Err(_) => return tracing::debug!("{} said nothing for {patience:?}", arrival.client),
+        Err(why) => return tracing::debug!("{} has not spoken: {why}", arrival.client),
     };
     if proxy.upstream.dialer().is_ours(arrival.client, arrival.local) {
         return tracing::warn!(
@@ -100,10 +100,10 @@ async fn hello<T: AsyncRead + Unpin>(
     seen: &mut BytesMut,
 ) -> Option<Hello> {
     let patience = proxy.limits.head;
-    match tokio::time::timeout(patience, sniff::client_hello(stream, seen)).await {
+    match waited(proxy, patience, sniff::client_hello(stream, seen)).await {
         Ok(Ok(hello)) => return Some(hello),
         Ok(Err(e)) => tracing::debug!("{}: no TLS ClientHello: {e}", connection.client),
-        Err(_) => tracing::debug!("{}: no whole TLS ClientHello within {patience:?}", connection.client),
+        Err(why) => tracing::debug!("{}: no whole TLS ClientHello: {why}", connection.client),
     }
     None
 }
@@ -122,14 +122,32 @@ where
         Err(e) => return tracing::warn!("{e}"),
     };
     let patience = proxy.limits.head;
-    match tokio::time::timeout(patience, TlsAcceptor::from(config).accept(io)).await {
+    match waited(&proxy, patience, TlsAcceptor::from(config).accept(io)).await {
         Ok(Ok(stream)) => {
             connection.secure = true;
             let http2 = tls::is_http2(stream.get_ref().1);
             speak_origin(proxy, connection, stream, http2).await;
         }
         Ok(Err(e)) => refused(&proxy, name, &e),
-        Err(_) => tracing::debug!("no TLS handshake with {} within {patience:?}", connection.client),
+        Err(why) => tracing::debug!("no TLS handshake with {}: {why}", connection.client),
+    }
+}
+
+/// Why something was not waited for any longer.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+enum GivenUp {
+    #[error("not within {0:?}")]
+    Late(Duration),
+    #[error("Squall is to stop")]
+    Stopping,
+}
+
+/// Waits for what a client must do before there can be an exchange: for so long, and not when everything is to stop.
+async fn waited<F: Future>(proxy: &Proxy, patience: Duration, happening: F) -> Result<F::Output, GivenUp> {
+    tokio::select! {
+        biased;
+        waited = tokio::time::timeout(patience, happening) => waited.map_err(|_| GivenUp::Late(patience)),
+        () = proxy.stop.cancelled() => Err(GivenUp::Stopping),
     }
 }
 
@@ -223,7 +241,11 @@ where
         Err(e) => return tracing::debug!("a client left while its tunnel was opened: {e}"),
     };
     match upgraded.downcast::<TokioIo<Served<ClientStream>>>() {
-        Ok(parts) => proceed(Rewind::new(parts.read_buf, parts.io.into_inner().into_inner())).await,
+        Ok(parts) => {
+            let (stream, ahead) = parts.io.into_inner().into_parts();
+            let read = if ahead.is_empty() { parts.read_buf } else { [parts.read_buf, ahead].concat().into() };
+            proceed(Rewind::new(read, stream)).await;
+        }
         Err(_) => tracing::error!("hyper gave back another stream than it was given"),
     }
 }
@@ -234,8 +256,7 @@ async fn intercept(proxy: Arc<Proxy>, mut connection: Connection, mut stream: Re
     let mut seen = BytesMut::new();
     // A tunnel that is given up for another protocol is one that no rule sees: never where only HTTP can be meant.
     let patience = if matches!(target.port, 80 | 443) { proxy.limits.idle } else { SILENCE };
-    let told = tokio::time::timeout(patience, sniff::sniff(&mut stream, &mut seen)).await;
-    match told {
+    match waited(&proxy, patience, sniff::sniff(&mut stream, &mut seen)).await {
         Ok(Ok(Some(Speech::Tls))) => {
             let Some(hello) = hello(&proxy, &connection, &mut stream, &mut seen).await else { return };
             let name = hello.server_name.as_deref().unwrap_or(&target.host);
@@ -247,9 +268,9 @@ async fn intercept(proxy: Arc<Proxy>, mut connection: Connection, mut stream: Re
             connection.target = Some(Arc::new(Target { scheme: Scheme::Http, ..(*target).clone() }));
             speak_origin(proxy, connection, Rewind::new(seen.freeze(), stream), speech == Speech::Http2).await;
         }
-        Ok(Ok(None)) => {}
+        Ok(Ok(None)) | Err(GivenUp::Stopping) => {}
         // Something else, or a client that waits for the server to speak first.
-        Ok(Ok(Some(Speech::Other))) | Err(_) => {
+        Ok(Ok(Some(Speech::Other))) | Err(GivenUp::Late(_)) => {
             let stream = Rewind::new(seen.freeze(), stream);
             match proxy.upstream.dialer().dial(&target).await {
                 Ok(far) => carry(proxy, connection, stream, far).await,

@@ -5,7 +5,6 @@
 //! gone. Either way there is exactly one entry for each request.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use compact_str::CompactString;
@@ -19,7 +18,7 @@ use super::route::Connection;
 use crate::aws::request::{AwsRequest, Foreign};
 use crate::clock;
 use crate::ledger::{Entry, Mode, Outcome, Side};
-use crate::net::body::{End, ResponseBody, Watch, Watched};
+use crate::net::body::{End, ResponseBody, Sent, Watch, Watched};
 use crate::net::cut::{Broken, Ending, Near, StreamReset};
 use crate::net::translate;
 use crate::profile::plan::Verdict;
@@ -31,7 +30,7 @@ pub type ExchangeBody = Watched<Exchange>;
 pub struct Exchange {
     proxy: Arc<Proxy>,
     started: Instant,
-    sent: Arc<AtomicU64>,
+    sent: Arc<Sent>,
     near: Near,
     /// Taken when it is recorded.
     entry: Option<Box<Entry>>,
@@ -69,8 +68,8 @@ impl Exchange {
         entry.delay_us = micros(verdict.delay);
     }
 
-    /// Counts the bytes of the request's body as they go upstream.
-    pub fn sent(&self) -> Arc<AtomicU64> {
+    /// To be told what becomes of the request's body.
+    pub fn sent(&self) -> Arc<Sent> {
         Arc::clone(&self.sent)
     }
 
@@ -99,7 +98,13 @@ impl Exchange {
     /// The upstream broke off instead of answering, and the client sees the same.
     pub async fn unanswered(self, broken: &Broken) -> StreamReset {
         let ending = broken.as_seen_in(self.near.version());
-        self.end(Outcome::UpstreamFailed, Side::Upstream, ending).await
+        // A request whose client stops in the middle of it makes hyper give up the connection upstream.
+        let (outcome, side) = if self.sent.is_broken() {
+            (Outcome::ClientGone, Side::Client)
+        } else {
+            (Outcome::UpstreamFailed, Side::Upstream)
+        };
+        self.end(outcome, side, ending).await
     }
 
     /// Squall ends it in this way instead of answering.
@@ -138,7 +143,7 @@ impl Exchange {
     fn record(&mut self) {
         let Some(mut entry) = self.entry.take() else { return };
         entry.total_us = micros(clock::now().duration_since(self.started));
-        entry.request_bytes = self.sent.load(Ordering::Relaxed);
+        entry.request_bytes = self.sent.bytes();
         tracing::info!(target: "squall::exchange", "{entry}");
         self.proxy.ledger.record(entry);
     }

@@ -1,7 +1,6 @@
 //! One exchange, from its request to its answer: the function in which the request path can be read.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
 
 use bytes::{Bytes, BytesMut};
 use http::header::{CONNECTION, HeaderName, HeaderValue};
@@ -16,7 +15,7 @@ use super::route::{self, Connection, Route};
 use super::upgrade::Wanted;
 use super::{own, unread};
 use crate::aws::request::{self, AwsRequest, Foreign, Head};
-use crate::net::body::{RequestBody, ResponseBody};
+use crate::net::body::{RequestBody, ResponseBody, Sent};
 use crate::net::cut::StreamReset;
 use crate::net::translate;
 use crate::net::upstream::SendError;
@@ -118,12 +117,7 @@ async fn forward(
 }
 
 /// The request as the far end gets it: without what was meant for the proxy.
-fn outgoing(
-    route: &Route,
-    request: Request<Incoming>,
-    ahead: Option<Bytes>,
-    sent: Arc<AtomicU64>,
-) -> Request<RequestBody> {
+fn outgoing(route: &Route, request: Request<Incoming>, ahead: Option<Bytes>, sent: Arc<Sent>) -> Request<RequestBody> {
     let (mut head, body) = request.into_parts();
     // HTTP/2 names scheme and authority in every request; elsewhere only a proxy is told them.
     if head.version != Version::HTTP_2 {

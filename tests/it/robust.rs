@@ -13,8 +13,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Mutex;
 use std::thread;
+use std::time::Duration;
 
 use ::squall::ledger;
+use ::squall::net::limits::Limits;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::runtime::{Builder, Handle};
@@ -168,7 +170,9 @@ async fn survive(attack: &Attack) {
 }
 
 fn setup(aws: &Upstream) -> Setup {
-    squall::calm().resolving_to(aws, HOST).toward_target(aws.target())
+    // Whether a client is still there is looked at four times in this time.
+    let limits = Limits { head: Duration::from_secs(2), ..Limits::default() };
+    squall::calm().resolving_to(aws, HOST).toward_target(aws.target()).within(limits)
 }
 
 async fn blame(squall: Squall) -> Blame {

@@ -264,7 +264,6 @@ fn squall_survives_what_clients_do_in_http() {
 }
 
 #[test]
-#[ignore = "hyper reads no further while a next request waits, and so does not see its client leave"]
 fn a_client_that_leaves_with_a_next_request_sent_is_let_go() {
     survive_all(vec![
         attack("close with a next request sent", CLIENT, |door| async move { drop(awaiting_two(&door).await) }),
@@ -281,7 +280,6 @@ async fn awaiting_two(door: &Door) -> tokio::net::TcpStream {
 }
 
 #[test]
-#[ignore = "the upstream is blamed for a request body that the client breaks off"]
 fn a_client_that_breaks_off_a_body_is_blamed_for_it() {
     survive_all(broken_off_bodies());
 }

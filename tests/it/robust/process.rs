@@ -154,7 +154,6 @@ async fn a_terminate_signal_lets_open_exchanges_end_closes_idle_connections_and_
 
 #[tokio::test]
 #[cfg(target_os = "linux")]
-#[ignore = "what has not spoken yet is waited for until the drain's five seconds are over"]
 async fn a_connection_that_has_not_spoken_does_not_hold_up_the_end() {
     let aws = obliging().await;
     for state in ["nothing", "a tunnel", "half a ClientHello"] {
