@@ -3,55 +3,29 @@
 use std::sync::Arc;
 
 use ::squall::net::target::Target;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
+use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 
 use super::{ANSWERED, Attack, Blame, Door, NOBODY, UPSTREAM, attack, each, leftover, reset, survive_all, upstreams};
+use crate::support::frames::{
+    DATA, END_HEADERS, END_STREAM, Frame, Frames, HEADERS, PING, PREFACE, RST_STREAM, SETTINGS, Seen, WINDOW_UPDATE,
+    head,
+};
 use crate::support::upstream::HOST;
 use crate::support::{eventually, soon};
 
-const DATA: u8 = 0;
-const HEADERS: u8 = 1;
-const RST_STREAM: u8 = 3;
-const SETTINGS: u8 = 4;
-const PING: u8 = 6;
+const PUSH_PROMISE: u8 = 5;
 const GOAWAY: u8 = 7;
 const CONTINUATION: u8 = 9;
-const END_STREAM: u8 = 1;
-const END_HEADERS: u8 = 4;
-const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-
-#[derive(Debug)]
-struct Frame {
-    kind: u8,
-    flags: u8,
-    stream: u32,
-    payload: Vec<u8>,
-}
 
 fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
-    let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
-    [&length[1..], &[kind, flags], &stream.to_be_bytes(), payload].concat()
-}
-
-/// A literal field that is never indexed (RFC 7541 §6.2.3), with lengths below 127.
-fn field(name: &str, value: &str) -> Vec<u8> {
-    let length = |text: &str| u8::try_from(text.len()).unwrap();
-    [&[0x10, length(name)], name.as_bytes(), &[length(value)], value.as_bytes()].concat()
+    Frame::new(kind, flags, stream, payload).encode()
 }
 
 /// The field section of an AWS request to this path.
 fn section(path: &str) -> Vec<u8> {
-    [
-        (":method", "POST"),
-        (":scheme", "http"),
-        (":path", path),
-        (":authority", HOST),
-        ("x-amz-target", "DynamoDB_20120810.PutItem"),
-    ]
-    .iter()
-    .flat_map(|(name, value)| field(name, value))
-    .collect()
+    let target = ("x-amz-target", "DynamoDB_20120810.PutItem");
+    head(&[(":method", "POST"), (":scheme", "http"), (":path", path), (":authority", HOST), target])
 }
 
 fn request(stream: u32, path: &str) -> Vec<u8> {
@@ -63,36 +37,9 @@ fn streams(count: u32) -> impl Iterator<Item = u32> {
     (0..count).map(|n| 2 * n + 1)
 }
 
-async fn read_frame<S: AsyncRead + Unpin>(stream: &mut S) -> std::io::Result<Frame> {
-    let mut head = [0; 9];
-    stream.read_exact(&mut head).await?;
-    let length = u32::from_be_bytes([0, head[0], head[1], head[2]]);
-    let mut payload = vec![0; usize::try_from(length).unwrap()];
-    stream.read_exact(&mut payload).await?;
-    let id = u32::from_be_bytes(head[5..].try_into().unwrap());
-    Ok(Frame { kind: head[3], flags: head[4], stream: id, payload })
-}
-
 /// A connection on which the preface has been said.
-async fn greeted(door: &Door) -> TcpStream {
-    let mut stream = door.plain().await;
-    stream.write_all(PREFACE).await.unwrap();
-    stream.write_all(&frame(SETTINGS, 0, 0, &[])).await.unwrap();
-    stream
-}
-
-/// Reads on to the last frame of this stream, or to the connection's end (`None`).
-async fn last_of(stream: &mut TcpStream, id: u32) -> Option<Frame> {
-    let reading = async {
-        loop {
-            let frame = read_frame(stream).await.ok()?;
-            let ends = frame.kind == RST_STREAM || (frame.kind <= HEADERS && frame.flags & END_STREAM != 0);
-            if frame.stream == id && ends {
-                return Some(frame);
-            }
-        }
-    };
-    soon("the end of a stream", reading).await
+async fn greeted(door: &Door) -> Frames<TcpStream> {
+    Frames::open(door.plain().await).await
 }
 
 pub(super) fn attacks() -> Vec<Attack> {
@@ -117,12 +64,12 @@ pub(super) fn attacks() -> Vec<Attack> {
 }
 
 async fn a_hundred_streams(door: Door) {
-    let mut stream = greeted(&door).await;
+    let mut client = greeted(&door).await;
     let all: Vec<u8> = streams(100).flat_map(|id| request(id, "/kept")).collect();
-    stream.write_all(&all).await.unwrap();
+    client.stream.write_all(&all).await.unwrap();
     let mut whole = 0;
     while whole < 100 {
-        let frame = soon("a frame", read_frame(&mut stream)).await.unwrap();
+        let frame = soon("a frame", client.next()).await.unwrap();
         assert_ne!(frame.kind, RST_STREAM, "{frame:?}");
         whole += u32::from(frame.kind <= HEADERS && frame.flags & END_STREAM != 0);
     }
@@ -154,93 +101,82 @@ async fn forbidden_frames(door: Door) {
         frame(PING, 0, 0, &[0; 7]),
         frame(SETTINGS, 0, 0, &[0; 5]),
         frame(SETTINGS, 1, 0, &[0; 6]),
-        frame(8, 0, 0, &[0; 4]),
-        frame(8, 0, 0, &[0x7f, 0xff, 0xff, 0xff]),
+        frame(WINDOW_UPDATE, 0, 0, &[0; 4]),
+        frame(WINDOW_UPDATE, 0, 0, &[0x7f, 0xff, 0xff, 0xff]),
         frame(CONTINUATION, END_HEADERS, 1, &section("/")),
         [frame(HEADERS, END_STREAM, 1, &section("/")), frame(DATA, 0, 1, b"x")].concat(),
-        frame(5, END_HEADERS, 1, &[0; 8]),
+        frame(PUSH_PROMISE, END_HEADERS, 1, &[0; 8]),
         frame(DATA, 0, 1, &[0; 17 << 10]),
     ] {
-        let mut stream = greeted(&door).await;
-        let _closed_early = stream.write_all(&bytes).await;
-        leftover(&mut stream).await;
+        let mut client = greeted(&door).await;
+        let _closed_early = client.stream.write_all(&bytes).await;
+        leftover(&mut client.stream).await;
     }
 }
 
 /// Ten thousand of these, and then a good request.
 async fn flood(door: Door, bytes: Vec<u8>) {
-    let stream = greeted(&door).await;
-    let (mut reading, mut writing) = stream.into_split();
-    let sending = async {
-        writing.write_all(&bytes.repeat(FLOOD)).await.unwrap();
-        writing.write_all(&request(1, "/kept")).await.unwrap();
-    };
-    let hearing = async {
-        loop {
-            let frame = soon("a frame", read_frame(&mut reading)).await.unwrap();
-            if frame.kind == DATA && frame.flags & END_STREAM != 0 {
-                return;
-            }
-        }
-    };
-    tokio::join!(sending, hearing);
+    let mut client = greeted(&door).await;
+    let all = [bytes.repeat(FLOOD), request(1, "/kept")].concat();
+    soon("the flood", client.stream.write_all(&all)).await.unwrap();
+    assert_eq!(client.all_of(1).await.data, b"hi");
 }
 
 async fn empty_data(door: Door) {
-    let mut stream = greeted(&door).await;
-    let _closed_early = stream.write_all(&frame(DATA, 0, 1, &[]).repeat(FLOOD)).await;
-    leftover(&mut stream).await;
+    let mut client = greeted(&door).await;
+    let _closed_early = client.stream.write_all(&frame(DATA, 0, 1, &[]).repeat(FLOOD)).await;
+    leftover(&mut client.stream).await;
 }
 
 async fn rapid_reset(door: Door) {
-    let mut stream = greeted(&door).await;
-    let cancel = 8_u32.to_be_bytes();
-    let all: Vec<u8> =
-        streams(2000).flat_map(|id| [request(id, "/kept"), frame(RST_STREAM, 0, id, &cancel)].concat()).collect();
-    let _closed_early = stream.write_all(&all).await;
-    let _closed_early = stream.shutdown().await;
-    leftover(&mut stream).await;
+    let mut client = greeted(&door).await;
+    let all: Vec<u8> = streams(2000)
+        .flat_map(|id| [request(id, "/kept"), frame(RST_STREAM, 0, id, &CANCEL.to_be_bytes())].concat())
+        .collect();
+    let _closed_early = client.stream.write_all(&all).await;
+    let _closed_early = client.stream.shutdown().await;
+    leftover(&mut client.stream).await;
 }
 
 async fn continuation_flood(door: Door) {
-    let mut stream = greeted(&door).await;
-    let _closed_early = stream.write_all(&frame(HEADERS, END_STREAM, 1, &section("/"))).await;
-    let more = frame(CONTINUATION, 0, 1, &field("x-a", &"x".repeat(100)).repeat(100));
+    let mut client = greeted(&door).await;
+    let _closed_early = client.stream.write_all(&frame(HEADERS, END_STREAM, 1, &section("/"))).await;
+    let more = frame(CONTINUATION, 0, 1, &head(&[("x-a", &"x".repeat(100))]).repeat(100));
     for _ in 0..1000 {
-        if stream.write_all(&more).await.is_err() {
+        if client.stream.write_all(&more).await.is_err() {
             break;
         }
     }
-    let _closed_early = stream.shutdown().await;
-    leftover(&mut stream).await;
+    let _closed_early = client.stream.shutdown().await;
+    leftover(&mut client.stream).await;
 }
 
 /// A few bytes that come to megabytes: one large field put into the table, then named by its index again and again.
 async fn a_field_repeated_by_its_index(door: Door) {
-    let mut stream = greeted(&door).await;
+    let mut client = greeted(&door).await;
     let value = [b'v'; 120];
     let indexed = [&[0x40, 3], b"x-a".as_slice(), &[120], &value].concat();
     let block = [section("/"), indexed, vec![0xbe; 12_000]].concat();
-    stream.write_all(&frame(HEADERS, END_HEADERS | END_STREAM, 1, &block)).await.unwrap();
-    let frame = last_of(&mut stream, 1).await;
-    assert!(frame.is_none_or(|frame| frame.kind != DATA), "it was answered");
+    client.stream.write_all(&frame(HEADERS, END_HEADERS | END_STREAM, 1, &block)).await.unwrap();
+    let seen = client.all_of(1).await;
+    assert_eq!(seen.data, b"", "it was answered");
 }
 
 async fn undecodable_fields(door: Door) {
     for block in [&[0x80][..], &[0xff, 0xff, 0xff, 0xff, 0xff, 0xff], &[0x00, 0x7f], &[0x3f, 0xff, 0xff, 0xff, 0x7f]] {
-        let mut stream = greeted(&door).await;
-        stream.write_all(&frame(HEADERS, END_HEADERS | END_STREAM, 1, block)).await.unwrap();
-        leftover(&mut stream).await;
+        let mut client = greeted(&door).await;
+        client.stream.write_all(&frame(HEADERS, END_HEADERS | END_STREAM, 1, block)).await.unwrap();
+        leftover(&mut client.stream).await;
     }
 }
 
 async fn no_window(door: Door) {
-    let mut stream = door.plain().await;
+    let mut client = greeted(&door).await;
     let initial_window_size = [0, 4, 0, 0, 0, 0];
-    let all = [PREFACE, &frame(SETTINGS, 0, 0, &initial_window_size), &request(1, "/kept")].concat();
-    stream.write_all(&all).await.unwrap();
+    let all = [frame(SETTINGS, 0, 0, &initial_window_size), request(1, "/kept")].concat();
+    client.stream.write_all(&all).await.unwrap();
     loop {
-        let frame = soon("the answer's head", read_frame(&mut stream)).await.unwrap();
+        let frame = soon("the answer's head", client.next()).await.unwrap();
         assert_ne!(frame.kind, DATA);
         if frame.kind == HEADERS {
             return;
@@ -251,41 +187,42 @@ async fn no_window(door: Door) {
 async fn half_a_frame(door: Door) {
     let whole = request(1, "/");
     for length in [1, 8, 9, 20, whole.len() - 1] {
-        let mut stream = greeted(&door).await;
-        stream.write_all(&whole[..length]).await.unwrap();
+        let mut client = greeted(&door).await;
+        client.stream.write_all(&whole[..length]).await.unwrap();
     }
 }
 
 async fn goaway(door: Door) {
-    let mut stream = greeted(&door).await;
-    stream.write_all(&[request(1, "/kept"), frame(GOAWAY, 0, 0, &[0; 8])].concat()).await.unwrap();
-    assert_eq!(last_of(&mut stream, 1).await.map(|frame| frame.kind), Some(DATA));
+    let mut client = greeted(&door).await;
+    client.stream.write_all(&[request(1, "/kept"), frame(GOAWAY, 0, 0, &[0; 8])].concat()).await.unwrap();
+    assert_eq!(client.all_of(1).await.data, b"hi");
 }
 
 /// Ten requests that wait upstream.
-async fn ten_waiting(door: &Door) -> TcpStream {
-    let mut stream = greeted(door).await;
+async fn ten_waiting(door: &Door) -> Frames<TcpStream> {
+    let mut client = greeted(door).await;
     let waiting = || door.aws.requests().iter().filter(|request| request.head.contains("/never")).count();
     let before = waiting();
     let all: Vec<u8> = streams(10).flat_map(|id| request(id, "/never")).collect();
-    stream.write_all(&all).await.unwrap();
+    client.stream.write_all(&all).await.unwrap();
     eventually("ten requests upstream", || waiting() == before + 10).await;
-    stream
+    client
 }
 
 async fn reset_with_ten_streams(door: Door) {
-    reset(&ten_waiting(&door).await);
+    reset(&ten_waiting(&door).await.stream);
 }
 
 async fn ten_streams_reset(door: Door) {
-    let mut stream = ten_waiting(&door).await;
-    let all: Vec<u8> = streams(10).flat_map(|id| frame(RST_STREAM, 0, id, &[0, 0, 0, 8])).collect();
-    stream.write_all(&all).await.unwrap();
+    let mut client = ten_waiting(&door).await;
+    let all: Vec<u8> = streams(10).flat_map(|id| frame(RST_STREAM, 0, id, &CANCEL.to_be_bytes())).collect();
+    client.stream.write_all(&all).await.unwrap();
     // The connection itself goes on.
-    stream.write_all(&frame(PING, 0, 0, &[1; 8])).await.unwrap();
-    while soon("the answer to a PING", read_frame(&mut stream)).await.unwrap().kind != PING {}
+    client.stream.write_all(&frame(PING, 0, 0, &[1; 8])).await.unwrap();
+    while soon("the answer to a PING", client.next()).await.unwrap().kind != PING {}
 }
 
+const CANCEL: u32 = 8;
 const FLOOD: usize = 10_000;
 
 #[test]
@@ -296,17 +233,13 @@ fn squall_survives_what_clients_do_in_http2() {
 /// An upstream of HTTP/2 that waits for a request and then says these frames, and ends the connection if it is to.
 async fn saying(frames: Vec<u8>, and_leaves: bool) -> Target {
     let frames: Arc<[u8]> = frames.into();
-    upstreams::upstream(move |mut stream| {
+    upstreams::upstream(move |stream| {
         let frames = Arc::clone(&frames);
         async move {
-            let _closed_early = stream.write_all(&frame(SETTINGS, 0, 0, &[])).await;
-            let mut preface = [0; PREFACE.len()];
-            if stream.read_exact(&mut preface).await.is_err() {
-                return;
-            }
-            while let Ok(frame) = read_frame(&mut stream).await {
+            let Ok(mut server) = Frames::accept(stream).await else { return };
+            while let Ok(frame) = server.next().await {
                 if frame.kind == HEADERS {
-                    let _closed_early = stream.write_all(&frames).await;
+                    let _closed_early = server.stream.write_all(&frames).await;
                     if and_leaves {
                         return;
                     }
@@ -322,11 +255,11 @@ fn answer() -> Vec<u8> {
     frame(HEADERS, END_HEADERS, 1, &[0x88])
 }
 
-async fn ends_with(door: Door, allowed: impl Fn(Option<&Frame>) -> bool) {
-    let mut stream = greeted(&door).await;
-    stream.write_all(&request(1, "/")).await.unwrap();
-    let last = last_of(&mut stream, 1).await;
-    assert!(allowed(last.as_ref()), "{last:?}");
+async fn ends_with(door: Door, expected: impl Fn(&Seen) -> bool) {
+    let mut client = greeted(&door).await;
+    client.stream.write_all(&request(1, "/")).await.unwrap();
+    let seen = client.all_of(1).await;
+    assert!(expected(&seen), "{seen:?}");
 }
 
 #[test]
@@ -336,8 +269,7 @@ fn an_upstreams_reset_of_a_stream_reaches_the_client_with_its_reason() {
     each(cases, async |(reason, within)| {
         let reset = frame(RST_STREAM, 0, 1, &reason.to_be_bytes());
         let said = if within { [answer(), frame(DATA, 0, 1, b"half"), reset].concat() } else { reset };
-        let same =
-            |last: Option<&Frame>| last.is_some_and(|f| f.kind == RST_STREAM && f.payload == reason.to_be_bytes());
+        let same = |seen: &Seen| seen.reset == Some(reason);
         let target = saying(said, false).await;
         upstreams::survives(upstreams::before(target), |door| ends_with(door, same), UPSTREAM).await;
     });
@@ -359,7 +291,7 @@ fn an_upstream_that_breaks_off_in_http2_is_blamed() {
         ("the end within the answer", half()),
     ];
     each(cases, async |(_, said)| {
-        let broken = |last: Option<&Frame>| last.is_none_or(|frame| frame.kind == RST_STREAM);
+        let broken = |seen: &Seen| !seen.finished;
         let target = saying(said, true).await;
         upstreams::survives(upstreams::before(target), |door| ends_with(door, broken), UPSTREAM).await;
     });

@@ -16,6 +16,8 @@ pub(crate) const WINDOW_UPDATE: u8 = 8;
 pub(crate) const END_STREAM: u8 = 1;
 pub(crate) const END_HEADERS: u8 = 4;
 const ACK: u8 = 1;
+/// What a client says first: RFC 9113 §3.4.
+pub(crate) const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 /// One frame: RFC 9113 §4.1.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -62,10 +64,19 @@ impl Frame {
 impl<S: AsyncRead + AsyncWrite + Unpin> Frames<S> {
     /// Sends the preface and empty SETTINGS.
     pub(crate) async fn open(mut stream: S) -> Self {
-        stream.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await.unwrap();
+        stream.write_all(PREFACE).await.unwrap();
         let mut frames = Self { stream, reset: false };
         frames.send(&Frame::new(SETTINGS, 0, 0, [])).await;
         frames
+    }
+
+    /// The far side of it: takes the preface, and sends empty SETTINGS too.
+    pub(crate) async fn accept(mut stream: S) -> io::Result<Self> {
+        let mut preface = [0; PREFACE.len()];
+        stream.read_exact(&mut preface).await?;
+        let mut frames = Self { stream, reset: false };
+        frames.try_send(&Frame::new(SETTINGS, 0, 0, [])).await?;
+        Ok(frames)
     }
 
     pub(crate) async fn send(&mut self, frame: &Frame) {
