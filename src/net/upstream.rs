@@ -147,7 +147,8 @@ impl Upstream {
                 return Ok(way);
             }
         }
-        Ok(match self.connector.open(target, wants_http2).await? {
+        // Boxed, as opening one takes far more room than sending, and a client's connection holds room for the largest.
+        Ok(match Box::pin(self.connector.open(target, wants_http2)).await? {
             Opened::Http1(sender) => Way::Http1(self.pool.adopt(target, sender)),
             Opened::Http2(sender) => Way::Http2 { sender: streams.keep(target, sender), reused: false },
         })

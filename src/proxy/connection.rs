@@ -114,7 +114,7 @@ where
     T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let http2 = match route::far_end(&proxy, &connection).filter(|_| hello.offers_http2) {
-        Some(far_end) => proxy.upstream.speaks_http2(far_end, &connection.streams).await,
+        Some(far_end) => Box::pin(proxy.upstream.speaks_http2(far_end, &connection.streams)).await,
         None => false,
     };
     let config = match proxy.authority.server_config(name, http2) {
@@ -122,11 +122,11 @@ where
         Err(e) => return tracing::warn!("{e}"),
     };
     let patience = proxy.limits.head;
-    match waited(&proxy, patience, TlsAcceptor::from(config).accept(io)).await {
+    match waited(&proxy, patience, Box::pin(TlsAcceptor::from(config).accept(io))).await {
         Ok(Ok(stream)) => {
             connection.secure = true;
             let http2 = tls::is_http2(stream.get_ref().1);
-            speak_origin(proxy, connection, stream, http2).await;
+            speak_origin(proxy, connection, Box::new(stream), http2).await;
         }
         Ok(Err(e)) => refused(&proxy, name, &e),
         Err(why) => tracing::debug!("no TLS handshake with {}: {why}", connection.client),
