@@ -6,6 +6,7 @@
     reason = "a test fails by panicking, and says what it saw"
 )]
 
+mod clients;
 mod cut;
 mod decode;
 mod demo;

@@ -1,11 +1,16 @@
 //! The small language in which the tests read as prose: an [`upstream`], a [`squall`] in front of it, a raw [`client`].
 
+pub(crate) mod aws_chunked;
 pub(crate) mod client;
+pub(crate) mod connect;
 pub(crate) mod frames;
 pub(crate) mod http2;
 pub(crate) mod panics;
+mod recorder;
 pub(crate) mod serving;
+pub(crate) mod sigv4;
 pub(crate) mod squall;
+pub(crate) mod toolchain;
 pub(crate) mod upstream;
 
 use std::time::Duration;

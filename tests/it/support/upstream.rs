@@ -7,9 +7,12 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use squall::net::authority::CertificateAuthority;
 use squall::net::name::{HostName, Permitted};
+use squall::net::rewind::Rewind;
 use squall::net::target::{Scheme, Target};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpListener;
+
+use super::{aws_chunked, recorder};
 
 /// The name a TLS upstream has a certificate for.
 pub(crate) const HOST: &str = "dynamodb.us-east-1.amazonaws.com";
@@ -21,6 +24,53 @@ pub(crate) struct Request {
     pub(crate) head: String,
     /// Everything after it, framing included, to the end of the message.
     pub(crate) body: Vec<u8>,
+    /// What HTTP/2 has in no head; none of it in HTTP/1.1.
+    pub(crate) http2: Option<Http2>,
+}
+
+/// What a request over HTTP/2 says beside method, path, fields and body.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub(crate) struct Http2 {
+    pub(crate) scheme: String,
+    pub(crate) authority: String,
+    pub(crate) trailers: Vec<String>,
+}
+
+impl Request {
+    pub(crate) fn method(&self) -> &str {
+        self.head.split(' ').next().unwrap()
+    }
+
+    pub(crate) fn target(&self) -> &str {
+        self.head.split(' ').nth(1).unwrap()
+    }
+
+    /// In order, names as they came.
+    pub(crate) fn fields(&self) -> impl Iterator<Item = (&str, &str)> {
+        let lines = self.head.lines().skip(1).filter_map(|line| line.split_once(':'));
+        lines.map(|(name, value)| (name, value.trim()))
+    }
+
+    /// A field's values; the name in any case. `host` and `:authority` find either, as one becomes the other between versions.
+    pub(crate) fn values(&self, name: &str) -> Vec<&str> {
+        let name = if name == ":authority" { "host" } else { name };
+        let authority = self.http2.as_ref().filter(|_| name.eq_ignore_ascii_case("host"));
+        let fields = self.fields().filter(|(n, _)| n.eq_ignore_ascii_case(name));
+        authority.map(|h2| h2.authority.as_str()).into_iter().chain(fields.map(|(_, value)| value)).collect()
+    }
+
+    /// The first of them.
+    pub(crate) fn field(&self, name: &str) -> Option<&str> {
+        self.values(name).first().copied()
+    }
+
+    /// The body without HTTP's own framing.
+    pub(crate) fn payload(&self) -> Vec<u8> {
+        if self.field("transfer-encoding").is_none() {
+            return self.body.clone();
+        }
+        aws_chunked::Body::read(&self.body).unwrap().data()
+    }
 }
 
 /// A running upstream.
@@ -33,27 +83,39 @@ pub(crate) struct Upstream {
     root: Option<CertificateDer<'static>>,
 }
 
-type Answer = Arc<dyn Fn(&Request) -> Vec<u8> + Send + Sync>;
+pub(super) type Answer = Arc<dyn Fn(&Request) -> Vec<u8> + Send + Sync>;
 
 impl Upstream {
     /// Speaks in the clear; always answers with these bytes.
     pub(crate) async fn plain(answer: impl Into<Vec<u8>>) -> Self {
         let answer = answer.into();
-        Self::start(Arc::new(move |_| answer.clone()), None).await
+        Self::start(Arc::new(move |_| answer.clone()), None, false).await
     }
 
     /// Speaks in the clear; answers as `answer` says.
     pub(crate) async fn plain_with(answer: impl Fn(&Request) -> Vec<u8> + Send + Sync + 'static) -> Self {
-        Self::start(Arc::new(answer), None).await
+        Self::start(Arc::new(answer), None, false).await
+    }
+
+    /// The same; HTTP/2 with clients that begin with it.
+    pub(crate) async fn plain_http2(answer: impl Fn(&Request) -> Vec<u8> + Send + Sync + 'static) -> Self {
+        Self::start(Arc::new(answer), None, true).await
     }
 
     /// Speaks TLS as [`HOST`] and as 127.0.0.1; answers as `answer` says.
     pub(crate) async fn tls(answer: impl Fn(&Request) -> Vec<u8> + Send + Sync + 'static) -> Self {
         let permitted = Permitted::with_loopback(["amazonaws.com", "test"]);
-        Self::start(Arc::new(answer), Some(CertificateAuthority::create(permitted).unwrap())).await
+        Self::start(Arc::new(answer), Some(CertificateAuthority::create(permitted).unwrap()), false).await
     }
 
-    async fn start(answer: Answer, authority: Option<CertificateAuthority>) -> Self {
+    /// The same; HTTP/2 with clients that offer it.
+    pub(crate) async fn tls_http2(answer: impl Fn(&Request) -> Vec<u8> + Send + Sync + 'static) -> Self {
+        let permitted = Permitted::with_loopback(["amazonaws.com", "test"]);
+        let authority = CertificateAuthority::create(permitted).unwrap();
+        Self::start(Arc::new(answer), Some(authority), true).await
+    }
+
+    async fn start(answer: Answer, authority: Option<CertificateAuthority>, http2: bool) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let root = authority.as_ref().map(|a| CertificateDer::from_pem_slice(a.trust_anchor().as_bytes()).unwrap());
         let upstream = Self {
@@ -74,15 +136,15 @@ impl Upstream {
                 let ended = Arc::clone(&ended);
                 tokio::spawn(async move {
                     match authority {
-                        None => serve(stream, &answer, &requests).await,
+                        None => serve(stream, &answer, &requests, http2).await,
                         Some(authority) => {
                             let handshake =
                                 tokio_rustls::LazyConfigAcceptor::new(rustls::server::Acceptor::default(), stream);
                             let Ok(start) = handshake.await else { return };
                             let name = start.client_hello().server_name().unwrap_or("127.0.0.1").to_owned();
-                            let config = authority.server_config(&HostName::parse(&name), false).unwrap();
+                            let config = authority.server_config(&HostName::parse(&name), http2).unwrap();
                             if let Ok(stream) = start.into_stream(config).await {
-                                serve(stream, &answer, &requests).await;
+                                serve(stream, &answer, &requests, http2).await;
                             }
                         }
                     }
@@ -110,6 +172,11 @@ impl Upstream {
         self.root.iter().cloned().collect()
     }
 
+    /// The same as a file for programs.
+    pub(crate) fn root_pem(&self) -> String {
+        pem::encode(&pem::Pem::new("CERTIFICATE", self.root.as_ref().unwrap().to_vec()))
+    }
+
     /// All requests so far.
     pub(crate) fn requests(&self) -> Vec<Request> {
         self.requests.lock().unwrap().clone()
@@ -133,8 +200,16 @@ impl Upstream {
     }
 }
 
-async fn serve<S: AsyncRead + AsyncWrite + Unpin>(mut stream: S, answer: &Answer, requests: &Mutex<Vec<Request>>) {
+async fn serve<S>(mut stream: S, answer: &Answer, requests: &Arc<Mutex<Vec<Request>>>, http2: bool)
+where
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
     let mut ahead = Vec::new();
+    let preface = b"PRI * HTTP/2.0\r\n\r\n";
+    if http2 && read_until(&mut stream, &mut ahead, b"\r\n\r\n").await.is_some() && ahead.starts_with(preface) {
+        let stream = Rewind::new(ahead.into(), stream);
+        return recorder::serve(stream, Arc::clone(answer), Arc::clone(requests)).await;
+    }
     while let Some(request) = read_request(&mut stream, &mut ahead).await {
         requests.lock().unwrap().push(request.clone());
         let answer = answer(&request);
@@ -170,7 +245,7 @@ async fn read_request<S: AsyncRead + AsyncWrite + Unpin>(stream: &mut S, ahead: 
         length
     };
     let rest = ahead.split_off(body_end);
-    Some(Request { head, body: std::mem::replace(ahead, rest) })
+    Some(Request { head, body: std::mem::replace(ahead, rest), http2: None })
 }
 
 /// Where the last chunk and its trailer section end.
