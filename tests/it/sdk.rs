@@ -2,7 +2,7 @@
 //!
 //! A case is a program whose exit code is the verdict; adding one adds files, no Rust (a case in Rust is named in `Cargo.toml` as well).
 //! A language whose toolchain is absent is skipped, and said so; with `SQUALL_SDKS=all` it fails. `SQUALL_CASE=drill` runs the cases of
-//! that name only.
+//! that name only, `SQUALL_CASE=rust` those of that language, `SQUALL_CASE=rust/throttle` that one.
 
 use std::fs::{self, File};
 use std::os::unix::process::CommandExt as _;
@@ -25,18 +25,24 @@ struct Language {
     set_up: fn(&Path) -> Result<Runner, String>,
 }
 
-const LANGUAGES: &[Language] = &[Language { name: "python", program: "case.py", set_up: toolchain::python }];
+const LANGUAGES: &[Language] = &[
+    Language { name: "python", program: "case.py", set_up: toolchain::python },
+    Language { name: "javascript", program: "case.mjs", set_up: toolchain::javascript },
+    Language { name: "rust", program: "case.rs", set_up: toolchain::rust },
+];
 
 #[test]
 fn real_sdks_behave_behind_squall() {
-    let failed: Vec<_> = LANGUAGES.iter().flat_map(run_language).collect();
+    let wanted: Vec<_> = LANGUAGES.iter().map(|language| (language, cases(language))).collect();
+    assert!(wanted.iter().any(|(_, cases)| !cases.is_empty()), "no case is called {:?}", std::env::var("SQUALL_CASE"));
+    let wanted = wanted.iter().filter(|(_, cases)| !cases.is_empty());
+    let failed: Vec<_> = wanted.flat_map(|(language, cases)| run_language(language, cases)).collect();
     assert!(failed.is_empty(), "failed: {}", failed.join(", "));
 }
 
 /// The names of what failed.
-fn run_language(language: &Language) -> Vec<String> {
-    let folder = toolchain::folder(language.name);
-    let runner = match (language.set_up)(&folder) {
+fn run_language(language: &Language, cases: &[PathBuf]) -> Vec<String> {
+    let runner = match (language.set_up)(&toolchain::folder(language.name)) {
         Ok(runner) => runner,
         Err(why) if toolchain::is_required(language.name) => {
             return vec![format!("{} ({why})", language.name)];
@@ -46,19 +52,21 @@ fn run_language(language: &Language) -> Vec<String> {
             return Vec::new();
         }
     };
-    let cases = cases(&folder, language.program);
-    assert!(!cases.is_empty(), "no cases under {}", folder.display());
     thread::scope(|scope| {
         let running: Vec<_> = cases.iter().map(|case| scope.spawn(|| run_case(language, &runner, case))).collect();
         running.into_iter().filter_map(|case| case.join().unwrap()).collect()
     })
 }
 
-fn cases(folder: &Path, program: &str) -> Vec<PathBuf> {
+/// Those that `SQUALL_CASE` leaves.
+fn cases(language: &Language) -> Vec<PathBuf> {
+    let folder = toolchain::folder(language.name);
     let only = std::env::var("SQUALL_CASE").ok();
-    let is_wanted = |case: &PathBuf| only.as_ref().is_none_or(|only| case.ends_with(only));
-    let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
-    let mut cases: Vec<_> = entries.filter(|case| case.join(program).is_file()).filter(is_wanted).collect();
+    let is_wanted = |case: &PathBuf| only.as_ref().is_none_or(|only| case.ends_with(only) || folder.ends_with(only));
+    let entries = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path());
+    let entries: Vec<_> = entries.filter(|case| case.join(language.program).is_file()).collect();
+    assert!(!entries.is_empty(), "no cases under {}", folder.display());
+    let mut cases: Vec<_> = entries.into_iter().filter(is_wanted).collect();
     cases.sort_unstable();
     cases
 }

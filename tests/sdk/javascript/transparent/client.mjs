@@ -15,10 +15,10 @@ import { GetCallerIdentityCommand, STSClient } from "@aws-sdk/client-sts";
 import { Upload } from "@aws-sdk/lib-storage";
 import { getSignedUrl } from "@aws-sdk/s3-request-presigner";
 
-import { agent, settings } from "../common/clients.mjs";
+import { agent, asTheEnvironmentSays } from "../common/clients.mjs";
 
 const PART = 5 << 20;
-const CONFIG = { ...settings(), maxAttempts: 1 };
+const CONFIG = { ...asTheEnvironmentSays(), maxAttempts: 1 };
 const bytes = Uint8Array.from({ length: 256 }, (_, i) => i);
 
 async function s3() {
@@ -41,7 +41,7 @@ async function s3() {
 /** Node's own client, which knows as little of Squall. */
 function plain(method, url, body = "") {
   const headers = body ? { "Content-Length": body.length } : {};
-  const sent = url.startsWith("https:") ? https.request(url, { method, headers, agent: agent() }) : http.request(url, { method, headers });
+  const sent = url.startsWith("https:") ? https.request(url, { method, headers, agent: agent(process.env.HTTPS_PROXY) }) : http.request(url, { method, headers });
   return new Promise((resolve, reject) => {
     sent.on("error", reject);
     sent.on("response", (answer) => answer.resume().on("end", resolve));

@@ -13,7 +13,7 @@ ITEM = ["dynamodb", "put-item", "--table-name", "orders", "--item", '{"id": {"S"
 
 
 def main():
-    here, tmp = Path(os.environ["CASE"]), Path(os.environ["TMPDIR"])
+    profile, tmp = Path(os.environ["CASE"], "../../throttle-all.yaml"), Path(os.environ["TMPDIR"])
     environment = {**clients.ENVIRONMENT, "AWS_RETRY_MODE": "standard", "AWS_MAX_ATTEMPTS": "3"}
     with emulator.start() as upstream:
         # What the CLI's exit code is when a service says no, and nothing else is in the way.
@@ -21,7 +21,7 @@ def main():
         refused = subprocess.run(command, env={**os.environ, **environment}, capture_output=True, text=True, timeout=60)
         assert "ResourceNotFoundException" in refused.stderr, refused.stderr
         summary = tmp / "summary.json"
-        options = ["--upstream", upstream, "--profile", here / "throttle-all.yaml", "--summary", summary]
+        options = ["--upstream", upstream, "--profile", profile, "--summary", summary]
         throttled = squall.run(options, [AWS, *ITEM], **environment)
     said = throttled.stderr.decode()
     [words] = [line for line in said.splitlines() if "An error occurred" in line]

@@ -1,8 +1,82 @@
-//! What the programs and cases share.
+//! What the programs and cases share. A case is two programs in one: started plainly it runs moto and `squall run`, and under that
+//! itself once more, as a program that knows nothing of Squall.
+
+use std::error::Error;
+use std::io::{BufRead as _, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
 
 use aws_config::{BehaviorVersion, SdkConfig};
+
+/// The only argument of a case that is to be the program.
+pub const PROGRAM: &str = "program";
 
 /// As the environment says.
 pub async fn config() -> SdkConfig {
     aws_config::defaults(BehaviorVersion::latest()).region("us-east-1").load().await
+}
+
+/// Whether this is the program, and not the case around it.
+pub fn is_program() -> bool {
+    std::env::args().nth(1).is_some_and(|argument| argument == PROGRAM)
+}
+
+/// moto, as the cases in Python start it. It ends when its stdin does, which is when this is dropped or the case dies.
+pub struct Emulator {
+    moto: Child,
+    pub url: String,
+}
+
+impl Emulator {
+    pub fn start() -> Result<Self, Box<dyn Error>> {
+        let mut moto = Command::new(variable("PYTHON"));
+        moto.args(["-m", "common.emulator"]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+        let mut moto = moto.spawn()?;
+        let mut port = String::new();
+        // It tells its port once it listens.
+        BufReader::new(moto.stdout.take().ok_or("no stdout")?).read_line(&mut port)?;
+        Ok(Self { moto, url: format!("http://127.0.0.1:{}", port.trim()) })
+    }
+}
+
+impl Drop for Emulator {
+    fn drop(&mut self) {
+        drop(self.moto.stdin.take());
+        let _ = self.moto.wait();
+    }
+}
+
+/// This program, straight to an emulator.
+pub fn straight(emulator: &Emulator) -> Result<Output, Box<dyn Error>> {
+    let mut program = Command::new(std::env::current_exe()?);
+    Ok(credentials(program.arg(PROGRAM)).env("AWS_ENDPOINT_URL", &emulator.url).output()?)
+}
+
+/// This program under `squall run`, and the summary.
+pub fn behind_squall(emulator: &Emulator, profile: &Path) -> Result<(Output, serde_json::Value), Box<dyn Error>> {
+    let summary = PathBuf::from(variable("TMPDIR")).join("summary.json");
+    let mut squall = Command::new(variable("SQUALL"));
+    squall.args(["run", "--listen", "127.0.0.1:0", "--upstream", &emulator.url, "--profile"]).arg(profile);
+    squall.arg("--summary").arg(&summary).arg("--").arg(std::env::current_exe()?).arg(PROGRAM);
+    let output = credentials(&mut squall).output()?;
+    let summary = std::fs::read(summary).map_err(|e| format!("{e}\n{}", text(&output.stderr)))?;
+    Ok((output, serde_json::from_slice(&summary)?))
+}
+
+/// What a program printed.
+pub fn text(output: &[u8]) -> String {
+    String::from_utf8_lossy(output).into_owned()
+}
+
+fn credentials(command: &mut Command) -> &mut Command {
+    let keys = [
+        ("AWS_ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE"),
+        ("AWS_SECRET_ACCESS_KEY", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"),
+        ("AWS_EC2_METADATA_DISABLED", "true"),
+    ];
+    command.envs(keys).stdin(Stdio::null())
+}
+
+fn variable(name: &str) -> String {
+    std::env::var(name).unwrap_or_else(|_| panic!("{name} is not set: cases are run by tests/it/sdk.rs"))
 }
