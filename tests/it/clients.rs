@@ -1,7 +1,7 @@
 //! Real clients cannot tell, and neither can AWS: what they send through Squall is what they send without it.
 //!
 //! Each program is run twice: straight to a recording upstream (over CONNECT by way of a proxy that only copies bytes), and through
-//! Squall. All its requests are compared, and in both runs every signature must verify.
+//! Squall. All its requests are compared, in the version of HTTP they come in, and in both runs every signature must verify.
 
 mod answers;
 mod normal;
@@ -114,37 +114,61 @@ async fn the_sdk_for_rust_sends_to_squall_as_its_endpoint_what_it_sends_without_
 async fn through_connect(client: &'static Client) {
     let Some(runner) = ready(client).await else { return };
     let aws = Upstream::tls_http2(answers::answer).await;
-    let proxy = connect::proxy(aws.address).await;
-    let without = run(client, &runner, ("HTTPS_PROXY", proxy), &aws.root_pem(), &aws).await;
+    let without = over_connect(client, &runner, &aws).await;
     let aws = Upstream::tls_http2(answers::answer).await;
-    let squall = squall::calm().toward(&aws).run();
-    let through = run(client, &runner, ("HTTPS_PROXY", squall.address), &squall.trust_anchor, &aws).await;
+    let through = over_squall(client, &runner, &aws).await;
     let (one, other) = compare(&format!("{} through CONNECT", client.name), &client.over_https, &without, &through);
     assert_eq!(one, other, "requests over HTTP/2");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn the_sdk_for_rust_speaks_http1_through_squall_where_it_would_without() {
+    let Some(runner) = ready(&RUST).await else { return };
+    let aws = Upstream::tls(answers::answer).await;
+    let without = over_connect(&RUST, &runner, &aws).await;
+    let aws = Upstream::tls(answers::answer).await;
+    let through = over_squall(&RUST, &runner, &aws).await;
+    let versions = compare("the SDK for Rust with an upstream of HTTP/1.1", &RUST.over_https, &without, &through);
+    assert_eq!(versions, (0, 0), "requests over HTTP/2");
+}
+
+/// Without Squall, by way of a proxy that only copies bytes.
+async fn over_connect(client: &Client, runner: &Runner, aws: &Upstream) -> Seen {
+    let proxy = connect::proxy(aws.address).await;
+    run(client, runner, ("HTTPS_PROXY", proxy), &aws.root_pem(), aws).await
+}
+
+async fn over_squall(client: &Client, runner: &Runner, aws: &Upstream) -> Seen {
+    let squall = squall::calm().toward(aws).run();
+    run(client, runner, ("HTTPS_PROXY", squall.address), &squall.trust_anchor, aws).await
+}
+
 async fn to_the_endpoint(client: &'static Client) {
     let Some(runner) = ready(client).await else { return };
-    let aws = Upstream::plain_http2(answers::answer).await;
-    let without = run(client, &runner, ("AWS_ENDPOINT_URL", aws.address), "", &aws).await;
-    let aws = Upstream::plain_http2(answers::answer).await;
-    let squall = squall::calm().toward(&aws).run();
-    let through = run(client, &runner, ("AWS_ENDPOINT_URL", squall.address), "", &aws).await;
+    let without = at_upstream(client, &runner).await;
+    let through = at_squall(client, &runner, &Upstream::plain_http2(answers::answer).await).await;
     let (one, other) = compare(&format!("{} to the endpoint", client.name), &client.over_http, &without, &through);
     assert_eq!(one, other, "requests over HTTP/2");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_the_sdk_for_rust_sends_over_http2_verifies_at_an_upstream_of_http1_too() {
-    let Some(runner) = ready(&RUST).await else { return };
-    let aws = Upstream::tls_http2(answers::answer).await;
-    let proxy = connect::proxy(aws.address).await;
-    let without = run(&RUST, &runner, ("HTTPS_PROXY", proxy), &aws.root_pem(), &aws).await;
-    let aws = Upstream::tls(answers::answer).await;
-    let squall = squall::calm().toward(&aws).run();
-    let through = run(&RUST, &runner, ("HTTPS_PROXY", squall.address), &squall.trust_anchor, &aws).await;
-    let versions = compare("the SDK for Rust, translated to HTTP/1.1", &RUST.over_https, &without, &through);
-    assert_eq!(versions, (RUST.over_https.requests, 0), "requests over HTTP/2");
+async fn what_the_sdk_for_javascript_sends_over_http2_verifies_at_an_emulator_of_http1_too() {
+    let Some(runner) = ready(&JAVASCRIPT).await else { return };
+    let without = at_upstream(&JAVASCRIPT, &runner).await;
+    let through = at_squall(&JAVASCRIPT, &runner, &Upstream::plain_with(answers::answer).await).await;
+    let what = "the SDK for JavaScript v3 to the endpoint, translated";
+    let versions = compare(what, &JAVASCRIPT.over_http, &without, &through);
+    assert_eq!(versions, (1, 0), "requests over HTTP/2: Kinesis alone begins with it");
+}
+
+async fn at_upstream(client: &Client, runner: &Runner) -> Seen {
+    let aws = Upstream::plain_http2(answers::answer).await;
+    run(client, runner, ("AWS_ENDPOINT_URL", aws.address), "", &aws).await
+}
+
+async fn at_squall(client: &Client, runner: &Runner, aws: &Upstream) -> Seen {
+    let squall = squall::calm().toward(aws).run();
+    run(client, runner, ("AWS_ENDPOINT_URL", squall.address), "", aws).await
 }
 
 /// Nothing if the toolchain is not there and need not be.

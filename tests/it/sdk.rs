@@ -42,8 +42,11 @@ fn real_sdks_behave_behind_squall() {
 
 /// The names of what failed.
 fn run_language(language: &Language, cases: &[PathBuf]) -> Vec<String> {
-    let runner = match (language.set_up)(&toolchain::folder(language.name)) {
-        Ok(runner) => runner,
+    let runner = (language.set_up)(&toolchain::folder(language.name));
+    // Whatever the language, the emulator is moto.
+    let ready = runner.and_then(|runner| Ok((runner, toolchain::venv(&toolchain::folder("python"))?)));
+    let (runner, python) = match ready {
+        Ok(ready) => ready,
         Err(why) if toolchain::is_required(language.name) => {
             return vec![format!("{} ({why})", language.name)];
         }
@@ -53,7 +56,8 @@ fn run_language(language: &Language, cases: &[PathBuf]) -> Vec<String> {
         }
     };
     thread::scope(|scope| {
-        let running: Vec<_> = cases.iter().map(|case| scope.spawn(|| run_case(language, &runner, case))).collect();
+        let running: Vec<_> =
+            cases.iter().map(|case| scope.spawn(|| run_case(language, &runner, &python, case))).collect();
         running.into_iter().filter_map(|case| case.join().unwrap()).collect()
     })
 }
@@ -72,7 +76,7 @@ fn cases(language: &Language) -> Vec<PathBuf> {
 }
 
 /// The case's name if it failed. What it printed is shown either way: it is what the run was for.
-fn run_case(language: &Language, runner: &Runner, case: &Path) -> Option<String> {
+fn run_case(language: &Language, runner: &Runner, python: &Path, case: &Path) -> Option<String> {
     let folder = case.file_name().unwrap().to_str().unwrap();
     let name = format!("{}/{folder}", language.name);
     let own = tempfile::tempdir().unwrap();
@@ -82,10 +86,7 @@ fn run_case(language: &Language, runner: &Runner, case: &Path) -> Option<String>
     let file = File::create(&output).unwrap();
     let mut command = runner.command(&format!("{folder}/{}", language.program));
     command.current_dir(&tmp).envs([("HOME", &home), ("TMPDIR", &tmp)]);
-    command.env("SQUALL", env!("CARGO_BIN_EXE_squall")).env("CASE", case);
-    if let Ok(python) = toolchain::venv(&toolchain::folder("python")) {
-        command.env("PYTHON", python); // whatever the language, the emulator is moto
-    }
+    command.env("SQUALL", env!("CARGO_BIN_EXE_squall")).env("CASE", case).env("PYTHON", python);
     command.stdin(Stdio::null()).stdout(file.try_clone().unwrap()).stderr(file);
     let started = clock::now();
     let verdict = run_to_end(&mut command, MOST);

@@ -205,10 +205,16 @@ where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
     let mut ahead = Vec::new();
-    let preface = b"PRI * HTTP/2.0\r\n\r\n";
-    if http2 && read_until(&mut stream, &mut ahead, b"\r\n\r\n").await.is_some() && ahead.starts_with(preface) {
+    let first = read_until(&mut stream, &mut ahead, b"\r\n\r\n").await;
+    let is_http2 = first.is_some() && ahead.starts_with(b"PRI * HTTP/2.0\r\n\r\n");
+    if is_http2 && http2 {
         let stream = Rewind::new(ahead.into(), stream);
         return recorder::serve(stream, Arc::clone(answer), Arc::clone(requests)).await;
+    }
+    if is_http2 {
+        // No request, and to a server of HTTP/1.1 no sense either.
+        let _ = stream.write_all(b"HTTP/1.1 505 HTTP Version Not Supported\r\nConnection: close\r\n\r\n").await;
+        return drop(stream.shutdown().await);
     }
     while let Some(request) = read_request(&mut stream, &mut ahead).await {
         requests.lock().unwrap().push(request.clone());

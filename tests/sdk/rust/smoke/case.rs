@@ -1,4 +1,4 @@
-//! A calm Squall is not there: under `squall run`, over HTTP/2, S3, SQS, STS and DynamoDB answer the same as without it, each time with
+//! A calm Squall is not there: under `squall run` S3, SQS, STS and DynamoDB answer the same as without it, each time with
 //! an emulator of its own.
 
 use std::error::Error;

@@ -1,4 +1,4 @@
-//! A DynamoDB that throttles every attempt: the SDK retries, over HTTP/2, and gives up with the service's own typed error.
+//! A DynamoDB that throttles every attempt: the SDK retries and gives up with the service's own typed error.
 
 use std::error::Error;
 use std::path::Path;
