@@ -132,6 +132,23 @@ async fn the_sdk_for_rust_speaks_http1_through_squall_where_it_would_without() {
     assert_eq!(versions, (0, 0), "requests over HTTP/2");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn the_sdk_for_rust_takes_a_throttle_over_http2_for_real_and_tries_again() {
+    let Some(runner) = ready(&RUST).await else { return };
+    let aws = Upstream::tls_http2(answers::answer).await;
+    let first_tries = "{name: first-tries, match: {service: dynamodb, attempt: 1}, fault: throttle}";
+    let squall = squall::profile(&format!("name: test\nrules: [{first_tries}]\n")).toward(&aws).run();
+    let seen = run(&RUST, &runner, ("HTTPS_PROXY", squall.address), &squall.trust_anchor, &aws).await;
+    assert_eq!(seen.requests.len(), RUST.over_https.requests);
+    for request in seen.requests {
+        let is_dynamodb = request.field("x-amz-target").is_some_and(|target| target.starts_with("DynamoDB"));
+        let attempt = if is_dynamodb { "attempt=2; max=3" } else { "attempt=1; max=3" };
+        assert_eq!(request.field("amz-sdk-request"), Some(attempt), "{}", request.head);
+        assert!(request.http2.is_some(), "{}", request.head);
+        verify(&request).unwrap();
+    }
+}
+
 /// Without Squall, by way of a proxy that only copies bytes.
 async fn over_connect(client: &Client, runner: &Runner, aws: &Upstream) -> Seen {
     let proxy = connect::proxy(aws.address).await;
