@@ -12,11 +12,8 @@ use http::{HeaderMap, Response, Uri, Version, request};
 
 use super::target::{Scheme, Target};
 
-/// Makes a request fit for a connection of HTTP/1.1: origin form, the host in a Host field, first of all.
+/// Makes a request of HTTP/2 fit for a connection of HTTP/1.1: origin form, the host in a Host field, first of all.
 pub fn request_to_http1(head: &mut request::Parts) {
-    if head.version != Version::HTTP_2 {
-        return;
-    }
     let authority = head.uri.authority().map(|a| HeaderValue::from_str(a.as_str()));
     let headers = std::mem::take(&mut head.headers);
     let mut kept = HeaderMap::with_capacity(headers.len() + 1);

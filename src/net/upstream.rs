@@ -132,26 +132,35 @@ impl Upstream {
     }
 
     async fn way(&self, target: &Arc<Target>, streams: &Streams, version: Version, fresh: bool) -> Result<Way, String> {
+        let is_http2 = version == Version::HTTP_2;
+        // What stands is taken as it is; what is known of the far end matters only for what is opened.
+        if !fresh && let Some(way) = self.standing(target, streams, is_http2).await {
+            return Ok(way);
+        }
         let wants_http2 = match self.connector.knowledge().of(target) {
             Some(Spoken::Http1) => false,
             Some(Spoken::OnlyHttp2) => true,
-            Some(Spoken::Http2) | None => version == Version::HTTP_2,
+            Some(Spoken::Http2) | None => is_http2,
         };
-        if !fresh {
-            let kept = if wants_http2 {
-                streams.live(target).map(|sender| Way::Http2 { sender, reused: true })
-            } else {
-                self.pool.take(target).await.map(Way::Http1)
-            };
-            if let Some(way) = kept {
-                return Ok(way);
-            }
+        if !fresh
+            && wants_http2 != is_http2
+            && let Some(way) = self.standing(target, streams, wants_http2).await
+        {
+            return Ok(way);
         }
         // Boxed, as opening one takes far more room than sending, and a client's connection holds room for the largest.
         Ok(match Box::pin(self.connector.open(target, wants_http2)).await? {
             Opened::Http1(sender) => Way::Http1(self.pool.adopt(target, sender)),
             Opened::Http2(sender) => Way::Http2 { sender: streams.keep(target, sender), reused: false },
         })
+    }
+
+    /// A connection that stands already.
+    async fn standing(&self, target: &Arc<Target>, streams: &Streams, http2: bool) -> Option<Way> {
+        if http2 {
+            return streams.live(target).map(|sender| Way::Http2 { sender, reused: true });
+        }
+        self.pool.take(target).await.map(Way::Http1)
     }
 }
 
@@ -172,7 +181,10 @@ async fn exchange(way: Way, target: &Target, request: Request<RequestBody>) -> R
 }
 
 async fn exchange_http1(mut lease: Lease, request: Request<RequestBody>) -> Result<Response<UpstreamBody>, Failed> {
-    let mut request = with_head(request, translate::request_to_http1);
+    let mut request = match request.version() {
+        Version::HTTP_2 => with_head(request, translate::request_to_http1),
+        _ => request,
+    };
     let gate = if request.body().is_end_stream() { None } else { Gate::for_request(&mut request) };
     if let Some(gate) = &gate {
         request.body_mut().behind(gate);
