@@ -36,6 +36,9 @@ pub enum Command {
     Demo(DemoArgs),
     /// Parse and lint profiles against the catalog of AWS's services.
     Check(CheckArgs),
+    /// Print the very answer that AWS would send for an error.
+    #[command(after_help = ERROR_HELP)]
+    Error(ErrorArgs),
     /// Becomes CMD, which then dies with Squall.
     #[command(name = EXEC, hide = true)]
     Exec(ExecArgs),
@@ -82,6 +85,29 @@ pub struct CheckArgs {
     #[arg(required = true, value_name = "PROFILE")]
     pub profiles: Vec<String>,
     /// How to print what was found.
+    #[arg(long, value_enum, default_value_t = Output::Text)]
+    pub output: Output,
+}
+
+/// `squall error`
+#[derive(Debug, Args)]
+pub struct ErrorArgs {
+    /// Service and operation as botocore names them, and the error: a code, or an idiom such as `throttle`.
+    #[arg(num_args = 3, required_unless_present = "batch", conflicts_with = "batch", value_names = ["SERVICE", "OPERATION", "CODE|IDIOM"])]
+    pub what: Vec<String>,
+    /// Answer JSON lines {service, operation, code[, protocol, status, message]} with JSON lines {status, headers, body_b64}.
+    #[arg(long)]
+    pub batch: bool,
+    /// json-1.0, json-1.1, rest-json, rest-xml, rpc-v2-cbor, query or ec2 [default: what botocore would take].
+    #[arg(long, value_name = "NAME", conflicts_with = "batch")]
+    pub protocol: Option<String>,
+    /// Instead of the status that AWS models.
+    #[arg(long, value_name = "STATUS", conflicts_with = "batch", value_parser = clap::value_parser!(u16).range(300..600))]
+    pub status: Option<u16>,
+    /// Instead of AWS's own message.
+    #[arg(long, value_name = "TEXT", conflicts_with = "batch")]
+    pub message: Option<String>,
+    /// Raw HTTP, or the JSON that --batch prints.
     #[arg(long, value_enum, default_value_t = Output::Text)]
     pub output: Output,
 }
@@ -211,6 +237,14 @@ Exit codes: CMD's own (128+n if signal n ended it); 125 if Squall itself failed,
 Examples:
   squall run --profile dynamodb-throttle -- pytest tests/
   squall run --upstream http://localhost:4566 --profile ./chaos.yaml -- python app.py";
+
+const ERROR_HELP: &str = "\
+Idioms: throttle, internal, unavailable, timeout, access_denied, expired_token, invalid_credentials, signature, not_found, conflict, validation,
+limit_exceeded: each the service's own way to say it.
+
+Examples:
+  squall error dynamodb PutItem throttle
+  squall error s3 GetObject NoSuchKey";
 
 #[cfg(test)]
 mod tests {

@@ -15,6 +15,7 @@ fn main() -> ExitCode {
     match cli.command {
         Command::Check(args) => check(&args),
         Command::Demo(args) => command::demo::main(&args),
+        Command::Error(args) => command::error::main(&args),
         Command::Exec(args) => command::child::exec(&args),
         Command::Run(args) => command::run::main(&args),
         Command::Serve(args) => command::serve::main(&args),

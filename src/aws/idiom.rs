@@ -1,274 +1,123 @@
-//! Which error a service gives when it throttles, breaks or is away.
+//! Which error a service gives for trouble of each kind: when it throttles, breaks, is away, or refuses.
 //!
-//! [`idiom`] chooses, in this order: what the service is known to do (where models and practice differ), what the
-//! operation models, what the service models, what the protocol's services have in common. Where a request has several readings that
+//! [`idiom`] chooses, in this order: what the service is known to do (`practice`: where models and practice differ), what the operation
+//! models, what the service models, what the protocol's services have in common (`usual`). Where a request has several readings that
 //! would choose differently, the common error is taken, for it is right for all.
 //!
 //! It chooses an error and writes nothing: that is [`synthesize`](super::protocol::synthesize)'s affair.
 
+mod practice;
+mod usual;
+
 use http::StatusCode;
 
-use super::catalog::{ErrorShape, Service};
+pub(super) use practice::practised;
+
+use super::catalog::ErrorShape;
 use super::protocol::AwsError;
 use super::request::{AwsRequest, Protocol, Reading};
 
 /// Trouble by its kind, without a service's name for it.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum Idiom {
+    /// No policy allows the caller to do it.
+    AccessDenied,
+    /// Something else is being done to the same resource.
+    Conflict,
+    /// The caller's session is over.
+    ExpiredToken,
     /// The service broke.
     Internal,
+    /// Nobody knows the caller.
+    InvalidCredentials,
+    /// The account may not have so many, or so much.
+    LimitExceeded,
+    /// What the request is about does not exist.
+    NotFound,
+    /// The request is not signed right.
+    Signature,
     /// The caller is too fast.
     Throttle,
+    /// The service waited too long for something.
+    Timeout,
     /// The service is away for a while.
     Unavailable,
+    /// The request makes no sense.
+    Validation,
+}
+
+impl Idiom {
+    /// All of them, as profiles and the command line write them.
+    pub const WORDS: &[(&str, Self)] = &[
+        ("throttle", Self::Throttle),
+        ("internal", Self::Internal),
+        ("unavailable", Self::Unavailable),
+        ("timeout", Self::Timeout),
+        ("access_denied", Self::AccessDenied),
+        ("expired_token", Self::ExpiredToken),
+        ("invalid_credentials", Self::InvalidCredentials),
+        ("signature", Self::Signature),
+        ("not_found", Self::NotFound),
+        ("conflict", Self::Conflict),
+        ("validation", Self::Validation),
+        ("limit_exceeded", Self::LimitExceeded),
+    ];
+
+    /// The idiom that this word names.
+    pub fn named(word: &str) -> Option<Self> {
+        Self::WORDS.iter().find(|(name, _)| *name == word).map(|(_, idiom)| *idiom)
+    }
 }
 
 /// The error that this request's service gives for this kind of trouble; status and message always set.
 ///
-/// SDKs class the code of [`Idiom::Throttle`] as throttling, and the others as transient by their status.
+/// SDKs class the code of [`Idiom::Throttle`] as throttling, and [`Idiom::Internal`] and [`Idiom::Unavailable`] as transient by their
+/// status.
 pub fn idiom(request: &AwsRequest, idiom: Idiom) -> AwsError {
     let mut choices = request.readings.iter().map(|reading| choose(reading, request.protocol, idiom));
-    let usual = || usual(request.protocol, idiom);
-    let Some(first) = choices.next() else { return usual() };
-    if choices.all(|choice| choice.code == first.code && choice.status == first.status) { first } else { usual() }
-}
-
-/// What a service is known to send, and how.
-pub(super) struct Practice {
-    services: &'static [&'static str],
-    idiom: Idiom,
-    pub(super) code: &'static str,
-    pub(super) status: u16,
-    pub(super) message: &'static str,
-    /// Only for operations that model the code.
-    where_modeled: bool,
-}
-
-/// What is known of a code in practice.
-pub(super) fn practised(service: &Service, code: &str) -> Option<&'static Practice> {
-    PRACTICE.iter().find(|practice| practice.code == code && practice.services.contains(&service.name))
+    let common = || common(request.protocol, idiom);
+    let Some(first) = choices.next() else { return common() };
+    if choices.all(|choice| choice.code == first.code && choice.status == first.status) { first } else { common() }
 }
 
 fn choose(reading: &Reading, protocol: Protocol, idiom: Idiom) -> AwsError {
-    if let Some(practice) = PRACTICE.iter().find(|practice| practice.idiom == idiom && practice.fits(reading)) {
+    if let Some(practice) = practice::of(reading, idiom) {
         return error(practice.code, practice.status, practice.message);
     }
     let of_operation = reading.operation.into_iter().flat_map(|operation| reading.service.errors_of(operation));
-    let modeled = best(of_operation, idiom).or_else(|| best(reading.service.errors().iter(), idiom));
-    match modeled {
-        Some(shape) => error(shape.code, shape.status, usual_message(idiom)),
-        None => usual(protocol, idiom),
-    }
-}
-
-impl Practice {
-    fn fits(&self, reading: &Reading) -> bool {
-        let modeled =
-            || reading.operation.is_some_and(|operation| reading.service.error_of(operation, self.code).is_some());
-        self.services.contains(&reading.service.name) && (!self.where_modeled || modeled())
-    }
-}
-
-/// The modeled error that says it best: for throttling one that the SDKs' retry code knows by name, by the order of that list.
-fn best(shapes: impl Iterator<Item = &'static ErrorShape>, idiom: Idiom) -> Option<&'static ErrorShape> {
-    let rank = |shape: &ErrorShape| -> Option<usize> {
-        let (codes, statuses): (&[&str], &[u16]) = match idiom {
-            Idiom::Internal => (INTERNAL_CODES, &[500]),
-            Idiom::Throttle => (THROTTLE_CODES, &[400, 429, 503]),
-            Idiom::Unavailable => (UNAVAILABLE_CODES, &[503]),
-        };
-        let rank = codes.iter().position(|code| *code == shape.code)?;
-        statuses.contains(&shape.status).then_some(rank)
+    let modeled = best(of_operation, idiom, reading).or_else(|| best(reading.service.errors().iter(), idiom, reading));
+    let mut chosen = match modeled {
+        Some(shape) => error(shape.code, shape.status, usual::message(idiom)),
+        None => common(protocol, idiom),
     };
-    shapes.filter_map(|shape| Some((rank(shape)?, shape))).min_by_key(|(rank, _)| *rank).map(|(_, shape)| shape)
-}
-
-/// What services of a protocol have in common.
-fn usual(protocol: Protocol, idiom: Idiom) -> AwsError {
-    let (code, status) = match (idiom, protocol) {
-        (Idiom::Internal, Protocol::Ec2 | Protocol::RestXml) => ("InternalError", 500),
-        (Idiom::Internal, _) => ("InternalFailure", 500),
-        (Idiom::Throttle, Protocol::Ec2) => ("RequestLimitExceeded", 503),
-        (Idiom::Throttle, Protocol::Query | Protocol::RestXml) => ("Throttling", 400),
-        (Idiom::Throttle, Protocol::RestJson) => ("ThrottlingException", 429),
-        (Idiom::Throttle, Protocol::Cbor | Protocol::Json10 | Protocol::Json11) => ("ThrottlingException", 400),
-        (Idiom::Unavailable, Protocol::Ec2) => ("Unavailable", 503),
-        (Idiom::Unavailable, Protocol::RestJson) => ("ServiceUnavailableException", 503),
-        (Idiom::Unavailable, _) => ("ServiceUnavailable", 503),
-    };
-    error(code, status, usual_message(idiom))
-}
-
-fn usual_message(idiom: Idiom) -> &'static str {
-    match idiom {
-        Idiom::Internal => "The request processing has failed because of an unknown error, exception or failure.",
-        Idiom::Throttle => "Rate exceeded",
-        Idiom::Unavailable => "The request has failed due to a temporary failure of the server.",
+    if let (Idiom::AccessDenied, Some(operation)) = (idiom, reading.operation) {
+        let action = format!("{}:{}", reading.service.signing_name, operation.name);
+        let text = format!(
+            "User is not authorized to perform: {action} because no identity-based policy allows the {action} action"
+        );
+        chosen.message = Some(text.into());
     }
+    chosen
+}
+
+/// The modeled error that says it best.
+fn best(
+    shapes: impl Iterator<Item = &'static ErrorShape>,
+    idiom: Idiom,
+    reading: &Reading,
+) -> Option<&'static ErrorShape> {
+    let ranked = shapes.filter_map(|shape| Some((usual::rank(shape, idiom, reading.operation)?, shape)));
+    ranked.min_by_key(|(rank, _)| *rank).map(|(_, shape)| shape)
+}
+
+fn common(protocol: Protocol, idiom: Idiom) -> AwsError {
+    let (code, status) = usual::common(protocol, idiom);
+    error(code, status, usual::message(idiom))
 }
 
 fn error(code: &str, status: u16, message: &str) -> AwsError {
     AwsError { code: code.into(), status: StatusCode::from_u16(status).ok(), message: Some(message.into()) }
 }
-
-const fn known(
-    services: &'static [&'static str],
-    idiom: Idiom,
-    code: &'static str,
-    status: u16,
-    message: &'static str,
-) -> Practice {
-    Practice { services, idiom, code, status, message, where_modeled: false }
-}
-
-const fn where_modeled(
-    services: &'static [&'static str],
-    idiom: Idiom,
-    code: &'static str,
-    status: u16,
-    message: &'static str,
-) -> Practice {
-    Practice { services, idiom, code, status, message, where_modeled: true }
-}
-
-/// Codes that botocore, the JavaScript, Rust and Go SDKs all class as throttling, without those that blame another service or a quota.
-const THROTTLE_CODES: &[&str] = &[
-    "ThrottlingException",
-    "TooManyRequestsException",
-    "Throttling",
-    "ThrottledException",
-    "RequestThrottledException",
-    "RequestThrottled",
-    "ProvisionedThroughputExceededException",
-    "RequestLimitExceeded",
-    "SlowDown",
-];
-
-const INTERNAL_CODES: &[&str] = &[
-    "InternalServerException",
-    "InternalServerError",
-    "InternalServiceException",
-    "InternalServiceError",
-    "InternalFailureException",
-    "InternalFailure",
-    "InternalErrorException",
-    "InternalError",
-    "InternalException",
-    "ServerException",
-    "ServiceException",
-    "InternalServerErrorException",
-    "InternalServiceErrorException",
-    "ServiceFailureException",
-    "ServiceFailure",
-];
-
-const UNAVAILABLE_CODES: &[&str] = &["ServiceUnavailableException", "ServiceUnavailable", "ServiceUnavailableError"];
-
-/// Practice where it departs from the models, or where they are silent; the first that fits counts.
-///
-/// From what services are seen to send and what their API references and developer guides document.
-const PRACTICE: &[Practice] = &[
-    where_modeled(
-        &["dynamodb"],
-        Idiom::Throttle,
-        "ProvisionedThroughputExceededException",
-        400,
-        "The level of configured provisioned throughput for the table was exceeded. \
-         Consider increasing your provisioning level with the UpdateTable API.",
-    ),
-    known(&["dynamodb", "dynamodbstreams"], Idiom::Internal, "InternalServerError", 500, "Internal server error"),
-    known(&["s3"], Idiom::Throttle, "SlowDown", 503, "Please reduce your request rate."),
-    known(&["s3"], Idiom::Internal, "InternalError", 500, "We encountered an internal error. Please try again."),
-    known(&["s3"], Idiom::Unavailable, "ServiceUnavailable", 503, "Reduce your request rate."),
-    known(&["lambda"], Idiom::Throttle, "TooManyRequestsException", 429, "Rate Exceeded."),
-    known(
-        &["lambda"],
-        Idiom::Internal,
-        "ServiceException",
-        500,
-        "An error occurred and the request cannot be processed.",
-    ),
-    known(&["sqs"], Idiom::Throttle, "RequestThrottled", 403, "Request is throttled."),
-    where_modeled(&["sns"], Idiom::Throttle, "Throttled", 429, "Rate exceeded"),
-    known(&["sns"], Idiom::Internal, "InternalError", 500, "An internal error has occurred"),
-    where_modeled(
-        &["kinesis"],
-        Idiom::Throttle,
-        "ProvisionedThroughputExceededException",
-        400,
-        "Rate exceeded for shard shardId-000000000000.",
-    ),
-    where_modeled(&["kinesis"], Idiom::Throttle, "LimitExceededException", 400, "Rate exceeded"),
-    known(&["ec2"], Idiom::Throttle, "RequestLimitExceeded", 503, "Request limit exceeded."),
-    known(&["ec2"], Idiom::Unavailable, "Unavailable", 503, "The service is unavailable. Please try again shortly."),
-    known(&["ec2"], Idiom::Internal, "InternalError", 500, "An internal error has occurred"),
-    known(
-        &["kms"],
-        Idiom::Throttle,
-        "ThrottlingException",
-        400,
-        "You have exceeded the rate at which you may call KMS. Reduce the frequency of your calls.",
-    ),
-    where_modeled(
-        &["kms"],
-        Idiom::Internal,
-        "KMSInternalException",
-        500,
-        "The request was rejected because an internal exception occurred. The request can be retried.",
-    ),
-    where_modeled(
-        &["kms"],
-        Idiom::Unavailable,
-        "KeyUnavailableException",
-        500,
-        "The request was rejected because the specified KMS key was not available. You can retry the request.",
-    ),
-    known(
-        &["iam"],
-        Idiom::Internal,
-        "ServiceFailure",
-        500,
-        "The request processing has failed because of an unknown error.",
-    ),
-    known(&["route53", "cloudfront", "cloudwatch", "sns"], Idiom::Throttle, "Throttling", 400, "Rate exceeded"),
-    known(
-        &["cloudwatch"],
-        Idiom::Internal,
-        "InternalServiceError",
-        500,
-        "Request processing has failed due to some unknown error.",
-    ),
-    known(&["apigateway"], Idiom::Throttle, "TooManyRequestsException", 429, "Too Many Requests"),
-    known(
-        &[
-            "ssm",
-            "secretsmanager",
-            "ecs",
-            "ecr",
-            "stepfunctions",
-            "codebuild",
-            "logs",
-            "events",
-            "acm",
-            "config",
-            "cloudtrail",
-            "glue",
-        ],
-        Idiom::Throttle,
-        "ThrottlingException",
-        400,
-        "Rate exceeded",
-    ),
-    known(
-        &["bedrock-runtime"],
-        Idiom::Throttle,
-        "ThrottlingException",
-        429,
-        "Too many requests, please wait before trying again.",
-    ),
-    where_modeled(&["firehose"], Idiom::Throttle, "ServiceUnavailableException", 503, "Slow down."),
-    where_modeled(&["firehose"], Idiom::Unavailable, "ServiceUnavailableException", 503, "Slow down."),
-];
 
 #[cfg(test)]
 mod tests {
@@ -326,7 +175,7 @@ mod tests {
             for operation in service.operations() {
                 let reading = Reading { service, operation: Some(operation) };
                 let error = idiom(&AwsRequest::of(reading, service.protocols[0]), Idiom::Throttle);
-                let known = THROTTLE_CODES.contains(&&*error.code) || error.code == "LimitExceededException";
+                let known = usual::THROTTLE_CODES.contains(&&*error.code) || error.code == "LimitExceededException";
                 assert!(known || error.status.unwrap() == 429, "{reading:?} {error:?}");
             }
         }
@@ -355,8 +204,50 @@ mod tests {
     }
 
     #[test]
-    fn practice_names_services_that_exist() {
-        let names = PRACTICE.iter().flat_map(|practice| practice.services);
-        assert!(names.clone().all(|name| catalog::service(name).is_some()));
+    fn refusals_are_each_services_own() {
+        use Protocol::{Ec2, Json10, Json11, Query, RestJson, RestXml};
+        for (kind, service, operation, protocol, code, status) in [
+            (Idiom::AccessDenied, "dynamodb", "PutItem", Json10, "AccessDeniedException", 400),
+            (Idiom::AccessDenied, "s3", "GetObject", RestXml, "AccessDenied", 403),
+            (Idiom::AccessDenied, "ec2", "RunInstances", Ec2, "UnauthorizedOperation", 403),
+            (Idiom::AccessDenied, "sts", "AssumeRole", Query, "AccessDenied", 403),
+            (Idiom::Conflict, "dynamodb", "PutItem", Json10, "TransactionConflictException", 400),
+            (Idiom::Conflict, "lambda", "UpdateFunctionCode", RestJson, "ResourceConflictException", 409),
+            (Idiom::ExpiredToken, "dynamodb", "PutItem", Json10, "ExpiredTokenException", 400),
+            (Idiom::ExpiredToken, "sts", "AssumeRole", Query, "ExpiredToken", 403),
+            (Idiom::InvalidCredentials, "kms", "Encrypt", Json11, "UnrecognizedClientException", 400),
+            (Idiom::InvalidCredentials, "iam", "ListUsers", Query, "InvalidClientTokenId", 403),
+            (Idiom::LimitExceeded, "iam", "CreateUser", Query, "LimitExceeded", 409),
+            (Idiom::NotFound, "s3", "GetObject", RestXml, "NoSuchKey", 404),
+            (Idiom::NotFound, "s3", "ListObjectsV2", RestXml, "NoSuchBucket", 404),
+            (Idiom::NotFound, "s3", "UploadPart", RestXml, "NoSuchUpload", 404),
+            (Idiom::NotFound, "ec2", "DeleteVpc", Ec2, "InvalidVpcID.NotFound", 400),
+            (Idiom::NotFound, "rds", "DeleteDBInstance", Query, "DBInstanceNotFound", 404),
+            (Idiom::NotFound, "iam", "GetUser", Query, "NoSuchEntity", 404),
+            (Idiom::NotFound, "lambda", "Invoke", RestJson, "ResourceNotFoundException", 404),
+            (Idiom::Signature, "lambda", "Invoke", RestJson, "InvalidSignatureException", 403),
+            (Idiom::Timeout, "s3", "PutObject", RestXml, "RequestTimeout", 400),
+            (Idiom::Timeout, "bedrock-runtime", "InvokeModel", RestJson, "ModelTimeoutException", 408),
+            (Idiom::Validation, "dynamodb", "PutItem", Json10, "ValidationException", 400),
+        ] {
+            assert_eq!(
+                told(service, operation, protocol, kind),
+                (code.to_owned(), status),
+                "{kind:?} {service}.{operation}"
+            );
+        }
+    }
+
+    #[test]
+    fn refusals_are_the_clients_errors_everywhere() {
+        let refusals = Idiom::WORDS.iter().map(|(_, idiom)| *idiom);
+        let broken = [Idiom::Internal, Idiom::Throttle, Idiom::Timeout, Idiom::Unavailable];
+        for kind in refusals.filter(|idiom| !broken.contains(idiom)) {
+            for service in catalog::services() {
+                let reading = Reading { service, operation: service.operations().first() };
+                let error = idiom(&AwsRequest::of(reading, service.protocols[0]), kind);
+                assert!(error.status.unwrap().is_client_error(), "{kind:?} {reading:?} {error:?}");
+            }
+        }
     }
 }

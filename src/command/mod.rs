@@ -5,6 +5,7 @@ pub mod child;
 pub mod demo;
 pub mod descriptors;
 pub mod environment;
+pub mod error;
 pub mod hints;
 pub mod launch;
 pub mod run;

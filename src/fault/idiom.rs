@@ -1,4 +1,4 @@
-//! `throttle`, `internal`, `unavailable`: trouble in the words of the service that is asked.
+//! `throttle`, `not_found`, `access_denied` and their like: trouble in the words of the service that is asked.
 //!
 //! Each AWS service says "too fast" in its own way: DynamoDB with ProvisionedThroughputExceededException and status 400, S3 with
 //! SlowDown and 503, EC2 with RequestLimitExceeded. These faults answer with that idiom, which [`crate::aws::idiom`] knows.
@@ -14,29 +14,25 @@ use crate::aws::{
     request::AwsRequest,
 };
 
-/// Too many requests.
-pub(super) const THROTTLE: FaultKind = FaultKind {
-    name: "throttle",
-    about: "Answers with the service's own throttling error.",
-    example: "fault: throttle",
-    read: |name, settings| read(name, settings, Idiom::Throttle),
-};
+/// One for each of [`Idiom::WORDS`].
+pub(super) static IDIOMS: [FaultKind; 12] = [
+    kind("throttle", "Answers with the service's own throttling error.", "fault: throttle"),
+    kind("internal", "Answers with the service's own internal error.", "fault: internal"),
+    kind("unavailable", "Answers with the service's own way to say that it is unavailable.", "fault: unavailable"),
+    kind("timeout", "Answers that the service waited too long: an error, at once.", "fault: timeout"),
+    kind("access_denied", "Answers that no policy allows the caller to do it.", "fault: access_denied"),
+    kind("expired_token", "Answers that the caller's session is over.", "fault: expired_token"),
+    kind("invalid_credentials", "Answers that nobody knows the caller's access key.", "fault: invalid_credentials"),
+    kind("signature", "Answers that the request is not signed right.", "fault: signature"),
+    kind("not_found", "Answers that what the request is about does not exist.", "fault: not_found"),
+    kind("conflict", "Answers that something else is being done to the same resource.", "fault: conflict"),
+    kind("validation", "Answers that a parameter of the request is not valid.", "fault: validation"),
+    kind("limit_exceeded", "Answers that a limit of the account is reached.", "fault: limit_exceeded"),
+];
 
-/// The service failed.
-pub(super) const INTERNAL: FaultKind = FaultKind {
-    name: "internal",
-    about: "Answers with the service's own internal error.",
-    example: "fault: internal",
-    read: |name, settings| read(name, settings, Idiom::Internal),
-};
-
-/// The service is not there for now.
-pub(super) const UNAVAILABLE: FaultKind = FaultKind {
-    name: "unavailable",
-    about: "Answers with the service's own way to say that it is unavailable.",
-    example: "fault: unavailable",
-    read: |name, settings| read(name, settings, Idiom::Unavailable),
-};
+const fn kind(name: &'static str, about: &'static str, example: &'static str) -> FaultKind {
+    FaultKind { name, about, example, read }
+}
 
 struct Idiomatic {
     word: String,
@@ -65,8 +61,9 @@ impl fmt::Display for Idiomatic {
     }
 }
 
-fn read(name: &Node, settings: Option<&Node>, idiom: Idiom) -> Result<Box<dyn Fault>, Complaint> {
+fn read(name: &Node, settings: Option<&Node>) -> Result<Box<dyn Fault>, Complaint> {
     let word = name.word("the name of a fault")?;
+    let Some(idiom) = Idiom::named(word) else { return Err(Complaint::new(name.at, format!("`{word}` is no fault"))) };
     if let Some(settings) = settings {
         return Err(Complaint::new(settings.at, format!("`{word}` takes no settings"))
             .help(format!("write `fault: {word}`, or `error: {{code: …}}` to choose code, status and message")));
@@ -102,7 +99,7 @@ mod tests {
 
     #[test]
     fn idioms_decide_who_answers() {
-        for word in ["throttle", "internal", "unavailable"] {
+        for (word, _) in Idiom::WORDS {
             assert!(parse(word).unwrap()[0].is_terminal());
         }
     }

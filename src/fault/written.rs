@@ -178,7 +178,7 @@ pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Opti
 const LIKE: f64 = 0.62;
 
 /// So many known words are listed in full when none is near.
-const FEW: usize = 12;
+const FEW: usize = 24;
 
 #[cfg(test)]
 mod tests {

@@ -10,56 +10,16 @@ use std::fmt::Write;
 use std::fs;
 use std::path::Path;
 
-use http::StatusCode;
-use serde::{Deserialize, Serialize};
-use squall::aws::catalog::{self, Service};
+use squall::aws::catalog;
 use squall::aws::idiom::{Idiom, idiom};
-use squall::aws::protocol::{AwsError, Stamp, SyntheticResponse, synthesize};
-use squall::aws::request::{AwsRequest, Protocol, Reading};
+use squall::aws::protocol::{Stamp, SyntheticResponse, synthesize};
+use squall::aws::request::{AwsRequest, Reading};
+use squall::command::error::Wanted;
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Case {
-    service: String,
-    operation: String,
-    protocol: Option<String>,
-    /// A code, or `throttle`, `internal`, `unavailable`.
-    code: String,
-    status: Option<u16>,
-    message: Option<String>,
-}
-
-impl Case {
-    fn answer(&self) -> SyntheticResponse {
-        let service = catalog::service(&self.service).unwrap();
-        let operation = service.operation(&self.operation);
-        assert!(operation.is_some(), "{}.{}", self.service, self.operation);
-        let protocol = self.protocol.as_deref().map_or_else(|| preferred(service), |name| named(service, name));
-        let request = AwsRequest::of(Reading { service, operation }, protocol);
-        let error = match &*self.code {
-            "internal" => idiom(&request, Idiom::Internal),
-            "throttle" => idiom(&request, Idiom::Throttle),
-            "unavailable" => idiom(&request, Idiom::Unavailable),
-            code => AwsError {
-                code: code.into(),
-                status: self.status.map(|status| StatusCode::from_u16(status).unwrap()),
-                message: self.message.as_deref().map(Into::into),
-            },
-        };
-        let id = 0x0f1e_2d3c_4b5a_6978_8796_a5b4_c3d2_e1f0;
-        synthesize(&request, &error, &Stamp { date: "2025-06-01T12:00:00Z".parse().unwrap(), id })
-    }
-}
-
-/// The protocol that botocore would take.
-fn preferred(service: &Service) -> Protocol {
-    use Protocol::{Cbor, Ec2, Json10, Json11, Query, RestJson, RestXml};
-    let order = [Json10, Json11, RestJson, RestXml, Cbor, Query, Ec2];
-    order.into_iter().find(|protocol| service.speaks(*protocol)).unwrap()
-}
-
-fn named(service: &Service, name: &str) -> Protocol {
-    service.protocols.iter().copied().find(|protocol| format!("{protocol:?}") == name).unwrap()
+/// The same moment and request id for all.
+fn stamp() -> Stamp {
+    let id = 0x0f1e_2d3c_4b5a_6978_8796_a5b4_c3d2_e1f0;
+    Stamp { date: "2025-06-01T12:00:00Z".parse().unwrap(), id }
 }
 
 fn written(answer: &SyntheticResponse) -> String {
@@ -82,8 +42,8 @@ fn every_error_is_written_as_recorded() {
     assert!(cases.len() >= 15, "{} cases", cases.len());
     let mut wrong = String::new();
     for folder in cases {
-        let case: Case = serde_yaml::from_str(&fs::read_to_string(folder.join("error.yaml")).unwrap()).unwrap();
-        let answer = written(&case.answer());
+        let wanted: Wanted = serde_yaml::from_str(&fs::read_to_string(folder.join("error.yaml")).unwrap()).unwrap();
+        let answer = written(&wanted.answer(stamp()).unwrap());
         if std::env::var_os("SQUALL_RECORD").is_some() {
             fs::write(folder.join("response.http"), format!("{}\n", answer.trim_end())).unwrap();
         }
@@ -100,7 +60,7 @@ fn lengths_are_exact_and_heads_are_bodiless() {
     for service in catalog::services() {
         for operation in service.operations() {
             let reading = Reading { service, operation: Some(operation) };
-            let request = AwsRequest::of(reading, preferred(service));
+            let request = AwsRequest::of(reading, service.protocols[0]);
             let answer = synthesize(
                 &request,
                 &idiom(&request, Idiom::Throttle),
@@ -113,25 +73,4 @@ fn lengths_are_exact_and_heads_are_bodiless() {
             assert!(answer.headers.contains_key("date"));
         }
     }
-}
-
-/// Answers JSON lines of cases with JSON lines of status, headers and body, so that real clients can be asked about them.
-#[test]
-#[ignore = "reads the file that SQUALL_ERRORS names and writes beside it"]
-fn errors_are_written_for_real_clients() {
-    #[derive(Serialize)]
-    struct Answer {
-        status: u16,
-        headers: Vec<(String, String)>,
-        body: Vec<u8>,
-    }
-    let file = std::env::var("SQUALL_ERRORS").unwrap();
-    let lines = fs::read_to_string(&file).unwrap();
-    let answers = lines.lines().map(|line| {
-        let answer = serde_json::from_str::<Case>(line).unwrap().answer();
-        let headers = answer.headers.iter().map(|(n, v)| (n.to_string(), v.to_str().unwrap().to_owned())).collect();
-        let answer = Answer { status: answer.status.as_u16(), headers, body: answer.body.to_vec() };
-        serde_json::to_string(&answer).unwrap() + "\n"
-    });
-    fs::write(format!("{file}.answers"), answers.collect::<String>()).unwrap();
 }

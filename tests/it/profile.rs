@@ -82,7 +82,7 @@ fn no_text_however_broken_makes_loading_or_rendering_panic() {
 #[test]
 fn the_guide_tells_every_kind_of_fault_its_messages_and_every_ready_made_profile() {
     let guide = include_str!("../../docs/profiles.md");
-    for kind in fault::KINDS {
+    for kind in fault::kinds() {
         let line = format!("| `{}` | {} |", kind.name, kind.about);
         assert!(guide.contains(&line), "docs/profiles.md lacks the line\n{line}");
         assert!(guide.contains(kind.example), "docs/profiles.md lacks the example\n{}", kind.example);
