@@ -95,7 +95,7 @@ pub struct ErrorArgs {
     /// Service and operation as botocore names them, and the error: a code, or an idiom such as `throttle`.
     #[arg(num_args = 3, required_unless_present = "batch", conflicts_with = "batch", value_names = ["SERVICE", "OPERATION", "CODE|IDIOM"])]
     pub what: Vec<String>,
-    /// Answer JSON lines {service, operation, code[, protocol, status, message]} with JSON lines {status, headers, body_b64}.
+    /// Answer JSON lines {service, operation, code[, protocol, status, message, members]} with JSON lines {status, headers, body_b64}.
     #[arg(long)]
     pub batch: bool,
     /// json-1.0, json-1.1, rest-json, rest-xml, rpc-v2-cbor, query or ec2 [default: what botocore would take].
@@ -107,6 +107,9 @@ pub struct ErrorArgs {
     /// Instead of AWS's own message.
     #[arg(long, value_name = "TEXT", conflicts_with = "batch")]
     pub message: Option<String>,
+    /// A member that the error carries beside its message, its value as JSON or plain text; repeatable.
+    #[arg(long, value_name = "NAME=VALUE", conflicts_with = "batch", value_parser = parse_member)]
+    pub member: Vec<(String, serde_json::Value)>,
     /// Raw HTTP, or the JSON that --batch prints.
     #[arg(long, value_enum, default_value_t = Output::Text)]
     pub output: Output,
@@ -212,6 +215,11 @@ impl From<LimitArgs> for Limits {
             drain: args.drain_timeout.duration(),
         }
     }
+}
+
+fn parse_member(text: &str) -> Result<(String, serde_json::Value), String> {
+    let (name, value) = text.split_once('=').ok_or_else(|| "write NAME=VALUE".to_owned())?;
+    Ok((name.to_owned(), serde_json::from_str(value).unwrap_or_else(|_| value.into())))
 }
 
 fn parse_connections(text: &str) -> Result<usize, String> {

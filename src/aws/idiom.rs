@@ -116,7 +116,12 @@ fn common(protocol: Protocol, idiom: Idiom) -> AwsError {
 }
 
 fn error(code: &str, status: u16, message: &str) -> AwsError {
-    AwsError { code: code.into(), status: StatusCode::from_u16(status).ok(), message: Some(message.into()) }
+    AwsError {
+        code: code.into(),
+        status: StatusCode::from_u16(status).ok(),
+        message: Some(message.into()),
+        members: Vec::new(),
+    }
 }
 
 #[cfg(test)]

@@ -39,6 +39,9 @@ pub struct Wanted {
     pub status: Option<u16>,
     /// Instead of AWS's own.
     pub message: Option<String>,
+    /// What it carries beside the message, by names in AWS's API reference.
+    #[serde(default)]
+    pub members: serde_json::Map<String, serde_json::Value>,
 }
 
 /// An answer, as `--batch` and `--output json` print it.
@@ -65,6 +68,7 @@ fn one(args: &ErrorArgs, out: &mut impl Write) -> Result<()> {
         protocol: args.protocol.clone(),
         status: args.status,
         message: args.message.clone(),
+        members: args.member.iter().cloned().collect(),
     };
     let answer = wanted.answer(wanted.stamp())?;
     match args.output {
@@ -110,11 +114,12 @@ impl Wanted {
         let request = AwsRequest::of(Reading { service, operation: Some(operation) }, self.protocol(service)?);
         let mut error = match Idiom::named(&self.code) {
             Some(kind) => idiom(&request, kind),
-            None => AwsError { code: self.code.as_str().into(), status: None, message: None },
+            None => AwsError { code: self.code.as_str().into(), status: None, message: None, members: Vec::new() },
         };
         if let Some(status) = self.status {
             error.status = Some(StatusCode::from_u16(status).with_context(|| format!("status {status}"))?);
         }
+        error.members = self.members.iter().map(|(name, value)| (name.into(), value.clone())).collect();
         if let Some(message) = &self.message {
             error.message = Some(message.as_str().into());
         }

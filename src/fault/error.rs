@@ -4,22 +4,23 @@ use std::fmt;
 
 use compact_str::CompactString;
 use http::StatusCode;
+use serde_json::Value;
 
 use super::{
     Draw, Effect, Fault, FaultKind,
-    written::{At, Complaint, Node, nearest},
+    written::{At, Complaint, Content, Node, nearest},
 };
 use crate::aws::{
     catalog::{Operation, Service},
-    protocol::AwsError,
+    protocol::{AwsError, Given},
     request::AwsRequest,
 };
 
-/// Answers with the error of this code, written in the operation's own protocol. Status and message, where not given, are those AWS
-/// models or uses.
+/// Answers with the error of this code, written in the operation's own protocol. Status, message and
+/// members, where not given, are those AWS models or uses.
 pub(super) const ERROR: FaultKind = FaultKind {
     name: "error",
-    about: "Answers with the error of a given code; status and message as given, or AWS's own.",
+    about: "Answers with the error of a given code; status, message and members as given, or AWS's own.",
     example: "fault: {error: {code: ConditionalCheckFailedException, status: 400, message: The conditional request failed}}",
     read,
 };
@@ -71,15 +72,49 @@ impl fmt::Display for Error {
 fn read(name: &Node, settings: Option<&Node>) -> Result<Box<dyn Fault>, Complaint> {
     let settings = settings
         .ok_or_else(|| Complaint::new(name.at, "`error` needs a code").help("write `error: {code: SlowDown}`"))?;
-    let fields = settings.fields("`error`", &["code", "status", "message"])?;
+    let fields = settings.fields("`error`", &["code", "status", "message", "members"])?;
     let code = fields.required("code")?;
     let message = fields.optional("message")?.map(|node| node.word("a text")).transpose()?;
     let error = AwsError {
         code: read_code(code)?,
         status: fields.optional("status")?.map(read_status).transpose()?,
         message: message.map(CompactString::from),
+        members: fields.optional("members")?.map(read_members).transpose()?.unwrap_or_default(),
     };
     Ok(Box::new(Error { error, code_at: code.at }))
+}
+
+fn read_members(node: &Node) -> Result<Given, Complaint> {
+    let Content::Map(entries) = &node.content else {
+        return Err(Complaint::new(node.at, format!("expected the error's members by name, found {}", node.content))
+            .help("write `members: {retryAfterSeconds: 5}`"));
+    };
+    let read = |(name, value): &(Node, Node)| {
+        let word = name.word("the name of a member")?;
+        let is_name = !word.is_empty() && word.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_'));
+        if is_name {
+            return Ok((word.into(), as_json(value)));
+        }
+        Err(Complaint::new(name.at, format!("`{word}` is not the name of a member: letters, digits, `-` and `_` only")))
+    };
+    entries.iter().map(read).collect()
+}
+
+/// What looks like a number or a truth value is one; where the model wants a text, it becomes one again.
+fn as_json(node: &Node) -> Value {
+    match &node.content {
+        Content::Empty => Value::Null,
+        Content::List(items) => items.iter().map(as_json).collect(),
+        Content::Map(entries) => {
+            let named =
+                entries.iter().filter_map(|(name, value)| Some((name.word("a name").ok()?.to_owned(), as_json(value))));
+            Value::Object(named.collect())
+        }
+        Content::Word(word) => match serde_json::from_str(word) {
+            Ok(plain @ (Value::Bool(_) | Value::Number(_))) => plain,
+            _ => Value::String(word.clone()),
+        },
+    }
 }
 
 /// Codes travel in header fields and XML: only what AWS's own codes are made of is allowed.
@@ -164,6 +199,8 @@ const COMMON: &[&str] = &[
 #[cfg(test)]
 mod tests {
     use super::super::tests::{parse, request};
+    use serde_json::json;
+
     use super::*;
     use crate::aws::catalog;
 
@@ -182,7 +219,7 @@ mod tests {
 
     #[test]
     fn what_is_not_given_is_left_to_aws() {
-        let error = AwsError { code: "SlowDown".into(), status: None, message: None };
+        let error = AwsError { code: "SlowDown".into(), status: None, message: None, members: Vec::new() };
         assert_eq!(answer("{error: {code: SlowDown}}"), error);
     }
 
@@ -192,8 +229,10 @@ mod tests {
             code: "X.Y".into(),
             status: Some(StatusCode::IM_A_TEAPOT),
             message: Some("short & stout".into()),
+            members: vec![("a".into(), json!(5)), ("b".into(), json!([{"c": true}, "d"]))],
         };
-        assert_eq!(answer("{error: {code: X.Y, status: 418, message: short & stout}}"), error);
+        let yaml = "{error: {code: X.Y, status: 418, message: short & stout, members: {a: 5, b: [{c: true}, d]}}}";
+        assert_eq!(answer(yaml), error);
     }
 
     #[test]
@@ -232,7 +271,12 @@ mod tests {
                 "{error: {code: X, status: five}}",
                 "`five` is not the status of an error; it must lie between 300 and 599",
             ),
-            ("{error: {code: X, members: {}}}", "unknown key `members` in `error`"),
+            ("{error: {code: X, extras: {}}}", "unknown key `extras` in `error`"),
+            ("{error: {code: X, members: 5}}", "expected the error's members by name, found `5`"),
+            (
+                "{error: {code: X, members: {a b: 5}}}",
+                "`a b` is not the name of a member: letters, digits, `-` and `_` only",
+            ),
         ] {
             assert_eq!(parse(yaml).unwrap_err().message, message, "{yaml}");
         }

@@ -4,7 +4,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use minicbor::Encoder;
 use minicbor::encode::Error;
 
-use super::{Told, insert_usual, json};
+use super::{Told, insert_usual, json, members};
 use crate::aws::catalog::{self, Service};
 use crate::aws::quirk;
 use crate::aws::request::{Evidence, Found, Protocol};
@@ -41,7 +41,13 @@ fn map(told: &Told<'_>) -> Result<Vec<u8>, Error<std::convert::Infallible>> {
     let mut out = Encoder::new(Vec::with_capacity(256));
     let namespace = told.service.map(quirk::namespace).unwrap_or_default();
     let message = told.shape.and_then(|shape| shape.message_member).unwrap_or("message");
-    out.map(2)?.str("__type")?.str(&format!("{namespace}#{}", json::type_name(told)))?;
+    out.map(2 + told.body_members().count() as u64)?
+        .str("__type")?
+        .str(&format!("{namespace}#{}", json::type_name(told)))?;
     out.str(message)?.str(&told.message)?;
+    for member in told.body_members() {
+        out.str(member.name)?;
+        members::encode(&mut out, &member.value)?;
+    }
     Ok(out.into_writer())
 }

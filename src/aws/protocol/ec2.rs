@@ -2,13 +2,14 @@
 
 use http::HeaderMap;
 
-use super::{Told, insert_usual, xml};
+use super::{Told, insert_usual, members, xml};
 
 pub(super) fn write(told: &Told<'_>, headers: &mut HeaderMap) -> Vec<u8> {
     insert_usual(headers, "text/xml;charset=UTF-8", told);
     let mut body = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Response><Errors><Error>");
     xml::element(&mut body, "Code", told.code);
     xml::element(&mut body, "Message", &told.message);
+    members::elements(&mut body, told);
     body.push_str("</Error></Errors>");
     xml::element(&mut body, "RequestID", &told.request_id);
     body.push_str("</Response>");

@@ -1,6 +1,7 @@
 //! AWS JSON 1.0 and 1.1: the operation is in `X-Amz-Target`, the error's name in `__type`.
 
 use http::{HeaderMap, HeaderName};
+use serde::Serialize;
 use smallvec::SmallVec;
 
 use super::{Told, insert, insert_usual};
@@ -63,9 +64,7 @@ pub(super) fn write(told: &Told<'_>, content_type: &'static str, headers: &mut H
         Some(service) => body.text("__type", &format!("{}#{}", quirk::namespace(service), type_name(told))),
         None => body.text("__type", type_name(told)),
     }
-    for (name, value) in quirk::members(told) {
-        body.text(name, value);
-    }
+    body.members(told);
     body.message(told);
     body.end()
 }
@@ -93,11 +92,21 @@ impl Object {
     }
 
     pub(super) fn text(&mut self, name: &str, value: &str) {
+        self.value(name, value);
+    }
+
+    fn value(&mut self, name: &str, value: &(impl Serialize + ?Sized)) {
         self.0.push(if self.0.is_empty() { b'{' } else { b',' });
-        for (text, end) in [(name, &b":"[..]), (value, b"")] {
-            // Writing text into memory cannot fail.
-            let _ = serde_json::to_writer(&mut self.0, text);
-            self.0.extend_from_slice(end);
+        // Writing into memory cannot fail.
+        let _ = serde_json::to_writer(&mut self.0, name);
+        self.0.push(b':');
+        let _ = serde_json::to_writer(&mut self.0, value);
+    }
+
+    /// What stands beside the message.
+    pub(super) fn members(&mut self, told: &Told<'_>) {
+        for member in told.body_members() {
+            self.value(member.name, &*member.value);
         }
     }
 

@@ -8,7 +8,7 @@
 //! # use squall::aws::{catalog, protocol::{synthesize, AwsError, Stamp}, request::{AwsRequest, Protocol, Reading}};
 //! # let s3 = catalog::service("s3").unwrap();
 //! let request = AwsRequest::of(Reading { service: s3, operation: s3.operation("GetObject") }, Protocol::RestXml);
-//! let error = AwsError { code: "SlowDown".into(), status: None, message: None };
+//! let error = AwsError { code: "SlowDown".into(), status: None, message: None, members: Vec::new() };
 //! let answer = synthesize(&request, &error, &Stamp { date: jiff::Timestamp::UNIX_EPOCH, id: 7 });
 //! assert_eq!(answer.status, 503);
 //! assert!(answer.body.starts_with(b"<?xml"));
@@ -18,6 +18,7 @@ pub(super) mod cbor;
 mod common;
 mod ec2;
 pub(super) mod json;
+pub(super) mod members;
 pub(super) mod query;
 pub(super) mod rest;
 mod rest_json;
@@ -32,6 +33,10 @@ use compact_str::CompactString;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, DATE};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use jiff::Timestamp;
+use smallvec::SmallVec;
+
+use members::Filled;
+pub use members::Given;
 
 use super::catalog::{ErrorShape, Operation, Service};
 use super::request::{AwsRequest, Protocol};
@@ -46,6 +51,8 @@ pub struct AwsError {
     pub status: Option<StatusCode>,
     /// Text for people; absent: AWS's own where known.
     pub message: Option<CompactString>,
+    /// Members beside the message, by their names on the wire; what is absent is filled as AWS would, where that can be told.
+    pub members: Given,
 }
 
 /// What makes one answer unlike the next: when, and its request id. Comes from outside, so that synthesis is pure.
@@ -114,6 +121,7 @@ pub fn synthesize(request: &AwsRequest, error: &AwsError, stamp: &Stamp) -> Synt
         (Protocol::RestJson, _) => rest_json::write(&told, &mut headers),
         (Protocol::RestXml, _) => rest_xml::write(&told, &mut headers),
     };
+    told.insert_header_members(&mut headers);
     let body = if request.head_only { Vec::new() } else { body };
     insert(&mut headers, DATE, &stamp.http_date());
     quirk::dynamodb::finish(&told, &body, &mut headers);
@@ -134,6 +142,7 @@ pub(super) struct Told<'a> {
     /// The request id in the service's own form.
     pub(super) request_id: String,
     pub(super) stamp: &'a Stamp,
+    members: SmallVec<[Filled<'a>; 4]>,
 }
 
 impl<'a> Told<'a> {
@@ -150,7 +159,23 @@ impl<'a> Told<'a> {
         let message = error.message.as_deref().map_or_else(|| text(service, code), Cow::Borrowed);
         let request_id = service.map_or_else(|| stamp.uuid(), |service| quirk::request_id(service, stamp));
         let status = error.status.or(usual).unwrap_or(StatusCode::BAD_REQUEST);
-        Self { service, operation, shape, code, status, message, request_id, stamp }
+        let members = SmallVec::new();
+        let told = Self { service, operation, shape, code, status, message, request_id, stamp, members };
+        Self { members: members::fill(&told, &error.members), ..told }
+    }
+
+    /// The members that stand in the body.
+    pub(super) fn body_members(&self) -> impl Iterator<Item = &Filled<'a>> {
+        self.members.iter().filter(|member| !member.in_header)
+    }
+
+    /// Those that travel in header fields; what cannot is left out.
+    fn insert_header_members(&self, headers: &mut HeaderMap) {
+        for member in self.members.iter().filter(|member| member.in_header) {
+            if let Ok(name) = HeaderName::try_from(member.name) {
+                insert(headers, name, &members::text(&member.value));
+            }
+        }
     }
 
     /// Who is to blame, as query's `<Type>` has it.
@@ -230,7 +255,12 @@ mod tests {
             [Protocol::RestJson, Protocol::RestXml, Protocol::Cbor, Protocol::Query, Protocol::Json10, Protocol::Ec2]
         {
             let request = AwsRequest::of(Reading { service: lambda, operation: None }, protocol);
-            let error = AwsError { code: "a\r\nx: y\u{0}<".into(), status: None, message: Some("\u{0}<>&".into()) };
+            let error = AwsError {
+                code: "a\r\nx: y\u{0}<".into(),
+                status: None,
+                message: Some("\u{0}<>&".into()),
+                members: Given::new(),
+            };
             let answer = synthesize(&request, &error, &Stamp { date: Timestamp::UNIX_EPOCH, id: 0 });
             assert!(!answer.headers.contains_key("x-amzn-errortype") && answer.status == 400);
             assert!(!answer.body.is_empty());

@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 use http::HeaderMap;
 use smallvec::SmallVec;
 
-use super::{Told, insert_usual, xml};
+use super::{Told, insert_usual, members, xml};
 use crate::aws::catalog::{self, Service};
 use crate::aws::request::{Evidence, Found, Head, Protocol};
 use crate::aws::{quirk, uri};
@@ -103,6 +103,7 @@ pub(super) fn error_response(told: &Told<'_>, body: &mut String) {
     if told.service.is_some_and(|service| service.name == "sqs") {
         body.push_str("<Detail/>");
     }
+    members::elements(body, told);
     body.push_str("</Error>");
     xml::element(body, "RequestId", &told.request_id);
     body.push_str("</ErrorResponse>");

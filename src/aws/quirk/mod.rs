@@ -8,8 +8,6 @@ pub(super) mod s3;
 pub(super) mod sdb;
 mod sqs;
 
-use smallvec::SmallVec;
-
 use super::catalog::Service;
 use super::protocol::{Stamp, Told};
 
@@ -42,11 +40,11 @@ pub(super) fn text(service: &Service, code: &str) -> Option<&'static str> {
     }
 }
 
-/// Members that stand in the body before the message, as the service fills them.
-pub(super) fn members(told: &Told<'_>) -> SmallVec<[(&'static str, &'static str); 2]> {
+/// A member of an error as the service fills it.
+pub(super) fn member(told: &Told<'_>, name: &str) -> Option<&'static str> {
     match told.service.map(|service| service.name) {
-        Some("lambda") => lambda::members(told),
-        _ => SmallVec::new(),
+        Some("lambda") => lambda::member(told, name),
+        _ => None,
     }
 }
 

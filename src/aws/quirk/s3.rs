@@ -6,7 +6,7 @@ use smallvec::{SmallVec, smallvec};
 
 use crate::aws::catalog::{self, Service};
 use crate::aws::endpoint::{Endpoint, is_region};
-use crate::aws::protocol::{Stamp, Told, insert, xml};
+use crate::aws::protocol::{Stamp, Told, insert, members, xml};
 use crate::aws::request::{Evidence, Reading};
 use crate::aws::uri::Target;
 
@@ -72,6 +72,7 @@ pub(in crate::aws) fn write(told: &Told<'_>, headers: &mut HeaderMap) -> Vec<u8>
     let mut body = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error>");
     xml::element(&mut body, "Code", told.code_on_the_wire());
     xml::element(&mut body, "Message", &told.message);
+    members::elements(&mut body, told);
     xml::element(&mut body, "RequestId", &told.request_id);
     xml::element(&mut body, "HostId", &host_id);
     body.push_str("</Error>");

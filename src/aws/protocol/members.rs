@@ -1,0 +1,191 @@
+//! What an error carries beside its code and message: the members that its shape models, and what was asked for by name.
+//!
+//! A member that was given is written as it was given, in the protocol's own form. Of the others those are filled whose value can be
+//! told from the request or from what services send; the rest (lists, maps and structures, which depend on what was asked of the
+//! service) are left out, as AWS leaves out what it has nothing to say about.
+
+use std::borrow::Cow;
+
+use compact_str::CompactString;
+use minicbor::encode::{Encoder, Error, Write};
+use serde_json::Value;
+use smallvec::SmallVec;
+
+use super::{Told, xml};
+use crate::aws::catalog::{Member, MemberKind};
+use crate::aws::quirk;
+
+/// Members by name, as they were asked for.
+pub type Given = Vec<(CompactString, Value)>;
+
+/// A member with its value.
+#[derive(Debug)]
+pub(in crate::aws) struct Filled<'a> {
+    /// As it is spelled on the wire.
+    pub(super) name: &'a str,
+    pub(super) value: Cow<'a, Value>,
+    /// Whether it travels in a header field of that name.
+    pub(super) in_header: bool,
+}
+
+/// The members of an error, in the order of its shape; then what was given beside them.
+pub(super) fn fill<'a>(told: &Told<'_>, given: &'a Given) -> SmallVec<[Filled<'a>; 4]> {
+    let modeled = told.shape.map(|shape| shape.members.as_slice()).unwrap_or_default();
+    let asked = |name: &str| given.iter().find(|(asked, _)| asked.eq_ignore_ascii_case(name)).map(|(_, value)| value);
+    let of_shape = modeled.iter().filter_map(|member| {
+        let value = match asked(member.name) {
+            // `a: 5` of a member that is a text.
+            Some(value @ (Value::Bool(_) | Value::Number(_))) if member.kind == MemberKind::String => {
+                Cow::Owned(value.to_string().into())
+            }
+            Some(value) => Cow::Borrowed(value),
+            None => Cow::Owned(plausible(member, told)?),
+        };
+        Some(Filled { name: member.name, value, in_header: member.in_header })
+    });
+    let is_modeled = |name: &str| modeled.iter().any(|member| member.name.eq_ignore_ascii_case(name));
+    let beside = given.iter().filter(|(name, _)| !is_modeled(name));
+    let beside = beside.map(|(name, value)| Filled { name, value: Cow::Borrowed(value), in_header: false });
+    of_shape.chain(beside).collect()
+}
+
+fn plausible(member: &Member, told: &Told<'_>) -> Option<Value> {
+    if let Some(value) = quirk::member(told, member.name) {
+        return Some(value.into());
+    }
+    let name = member.name.to_ascii_lowercase();
+    match member.kind {
+        MemberKind::Integer if name.contains("retryafter") || name == "retry-after" => Some(RETRY_AFTER.into()),
+        MemberKind::Integer if name.contains("statuscode") => Some(told.status.as_u16().into()),
+        // Lambda models its Retry-After as text.
+        MemberKind::String if name == "retry-after" => Some(RETRY_AFTER.to_string().into()),
+        MemberKind::String if name == "requestid" => Some(told.request_id.as_str().into()),
+        MemberKind::String if name == "servicecode" => Some(told.service?.name.into()),
+        MemberKind::String if name == "quotacode" => Some("L-00000000".into()),
+        _ => None,
+    }
+}
+
+/// As text, where a field or an element holds nothing else.
+pub(super) fn text(value: &Value) -> Cow<'_, str> {
+    match value {
+        Value::String(text) => Cow::Borrowed(text),
+        Value::Null => Cow::Borrowed(""),
+        other => Cow::Owned(other.to_string()),
+    }
+}
+
+/// The members as elements, without those that every error in XML has by itself.
+pub(in crate::aws) fn elements(out: &mut String, told: &Told<'_>) {
+    let own = |name: &str| ["Code", "Message", "RequestId", "Type"].iter().any(|own| own.eq_ignore_ascii_case(name));
+    for member in told.body_members().filter(|member| !own(member.name)) {
+        element(out, member.name, &member.value);
+    }
+}
+
+/// `<name>…</name>`: lists as `<member>`s, maps as elements of their keys.
+fn element(out: &mut String, name: &str, value: &Value) {
+    let (Value::Array(_) | Value::Object(_)) = value else { return xml::element(out, name, &text(value)) };
+    out.extend(["<", name, ">"]);
+    match value {
+        Value::Array(items) => items.iter().for_each(|item| element(out, "member", item)),
+        Value::Object(entries) => entries.iter().for_each(|(key, value)| element(out, key, value)),
+        _ => {}
+    }
+    out.extend(["</", name, ">"]);
+}
+
+/// The value as CBOR.
+pub(super) fn encode<W: Write>(out: &mut Encoder<W>, value: &Value) -> Result<(), Error<W::Error>> {
+    match value {
+        Value::Null => drop(out.null()?),
+        Value::Bool(flag) => drop(out.bool(*flag)?),
+        Value::Number(number) => match (number.as_i64(), number.as_u64(), number.as_f64()) {
+            (Some(whole), ..) => drop(out.i64(whole)?),
+            (None, Some(whole), _) => drop(out.u64(whole)?),
+            (None, None, fraction) => drop(out.f64(fraction.unwrap_or_default())?),
+        },
+        Value::String(text) => drop(out.str(text)?),
+        Value::Array(items) => {
+            out.array(items.len() as u64)?;
+            items.iter().try_for_each(|item| encode(out, item))?;
+        }
+        Value::Object(entries) => {
+            out.map(entries.len() as u64)?;
+            for (key, value) in entries {
+                out.str(key)?;
+                encode(out, value)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Seconds; SDKs ignore it, people and other clients do not.
+const RETRY_AFTER: u64 = 1;
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::aws::catalog;
+    use crate::aws::protocol::{AwsError, Stamp, SyntheticResponse, synthesize};
+    use crate::aws::request::{AwsRequest, Protocol, Reading};
+
+    fn answer(
+        service: &str,
+        operation: &str,
+        protocol: Protocol,
+        code: &str,
+        members: &[(&str, Value)],
+    ) -> SyntheticResponse {
+        let service = catalog::service(service).unwrap();
+        let request = AwsRequest::of(Reading { service, operation: service.operation(operation) }, protocol);
+        let members = members.iter().map(|(name, value)| ((*name).into(), value.clone())).collect();
+        let error = AwsError { code: code.into(), status: None, message: Some("m".into()), members };
+        synthesize(&request, &error, &Stamp { date: jiff::Timestamp::UNIX_EPOCH, id: 1 })
+    }
+
+    fn body(answer: &SyntheticResponse) -> String {
+        String::from_utf8(answer.body.to_vec()).unwrap()
+    }
+
+    #[test]
+    fn members_are_filled_where_they_can_be_told_and_travel_where_the_model_says() {
+        let lambda = answer("lambda", "Invoke", Protocol::RestJson, "TooManyRequestsException", &[]);
+        assert_eq!(lambda.headers["retry-after"], "1");
+        assert_eq!(body(&lambda), r#"{"Reason":"ConcurrentInvocationLimitExceeded","Type":"User","message":"m"}"#);
+    }
+
+    #[test]
+    fn what_is_given_is_written_in_each_protocols_own_form() {
+        let reasons = json!([{"Code": "None"}, {"Code": "ThrottlingError"}]);
+        let given = [("CancellationReasons", reasons), ("extra", json!(5))];
+        let dynamodb =
+            answer("dynamodb", "TransactWriteItems", Protocol::Json10, "TransactionCanceledException", &given);
+        let expected = r##"{"__type":"com.amazonaws.dynamodb.v20120810#TransactionCanceledException","CancellationReasons":[{"Code":"None"},{"Code":"ThrottlingError"}],"extra":5,"Message":"m"}"##;
+        assert_eq!(body(&dynamodb), expected);
+        let route53 = answer(
+            "route53",
+            "ChangeResourceRecordSets",
+            Protocol::RestXml,
+            "InvalidChangeBatch",
+            &[("messages", json!(["a<b"])), ("Type", json!("not twice"))],
+        );
+        assert!(body(&route53).contains("<messages><member>a&lt;b</member></messages></Error>"), "{}", body(&route53));
+        let lambda =
+            answer("lambda", "Invoke", Protocol::RestJson, "TooManyRequestsException", &[("retry-after", json!(7))]);
+        assert_eq!(lambda.headers["retry-after"], "7");
+    }
+
+    #[test]
+    fn cbor_holds_every_kind_of_value() {
+        let mut out = Encoder::new(Vec::new());
+        encode(&mut out, &json!({"a": [1, -2, 0.5, true, null, "t"]})).unwrap();
+        // RFC 8949: a map of one text to an array of six.
+        let half = [0xfb, 0x3f, 0xe0, 0, 0, 0, 0, 0, 0];
+        let expected = [&[0xa1, 0x61, b'a', 0x86, 0x01, 0x21][..], &half, &[0xf5, 0xf6, 0x61, b't']].concat();
+        assert_eq!(out.into_writer(), expected);
+    }
+}
