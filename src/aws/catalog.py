@@ -39,6 +39,10 @@ Readers skip keys and kinds of records they do not know; a change that this does
     o       NAME                    an operation
         (second field, REST only)   METHOD URI-template, constant queries included
         q= h=     required query keys and header names, comma lists
+        in=       what may name its resource, comma list    of the top-level input members (of the payload's, where a member is the
+                                                            payload) that are texts or lists of texts, and required or called like a
+                                                            name: wire name, `[]` for a list, `@q` or `@h` if in query or header, `!` if
+                                                            required; in the model's order. Labels stand in the URI template.
         prefix=   hostPrefix        none
         auth=     none, bearer ... where it departs from the service's; body=unsigned for an unsigned payload
         e=        its errors' aliases, comma list
@@ -56,6 +60,7 @@ PINNED = "1.44.5"
 GRAMMAR = 1
 # botocore up to 1.31 spoke query to SQS (API_Reference 2012-11-05); many other clients still do.
 EXTRA = {"sqs": {"protocols": ["query"], "xmlns": "http://queue.amazonaws.com/doc/2012-11-05/"}}
+NAMING = re.compile(r"(name|arn|id|identifier|ur[il]|cluster|group|namespace)s?$", re.I)
 PREFERENCE = ["json", "rest-json", "rest-xml", "smithy-rpc-v2-cbor", "query", "ec2"]  # botocore's
 TYPES = {"string": "s", "character": "s", "integer": "n", "long": "n", "double": "d", "float": "d", "boolean": "b",
          "timestamp": "t", "blob": "x", "list": "L", "map": "M", "structure": "T"}
@@ -140,6 +145,7 @@ def operation(name, model, shapes, aliases, resolved):
     at = lambda place: ",".join(sorted(ref.get("locationName", m) for m, ref in required.items() if ref.get("location") == place))
     auth = model.get("authtype")
     fields = [
+        ("in", ",".join(inputs(shape, shapes, resolved)), ""),
         ("q", at("querystring") if route else "", ""), ("h", at("header") if route else "", ""),
         ("prefix", (model.get("endpoint") or {}).get("hostPrefix"), None),
         ("auth", None if auth == "v4-unsigned-body" else auth, None), ("body", "unsigned" if model.get("unsignedPayload") else None, None),
@@ -147,6 +153,39 @@ def operation(name, model, shapes, aliases, resolved):
         ("deprecated", bool(model.get("deprecated")), False),
     ]
     return record("o", name + (f"\t{route}" if route else ""), fields)
+
+
+def inputs(shape, shapes, protocol):
+    """The members of an input that may name a resource."""
+    payload = shape.get("payload")
+    for name, ref in shape.get("members", {}).items():
+        if name == payload and shapes[ref["shape"]]["type"] == "structure":
+            inner = dict(shapes[ref["shape"]], payload=None)
+            yield from inputs(inner, shapes, protocol)
+            continue
+        place = {None: "", "querystring": "@q", "header": "@h"}.get(ref.get("location"))
+        required = name in shape.get("required", ())
+        if place is None or name == payload or not (required or NAMING.search(name)) or ref.get("idempotencyToken"):
+            continue
+        if wire := text_name(name, ref, shapes, protocol):
+            yield wire + place + ("!" if required else "")
+
+
+def text_name(name, ref, shapes, protocol):
+    """A member's name on the wire, if it is a free text or a list of such; in forms, what stands before a list's number."""
+    shape = shapes[ref["shape"]]
+    wire = ref.get("locationName", name)
+    if protocol == "ec2":
+        wire = ref.get("queryName") or wire[0].upper() + wire[1:]
+    if shape["type"] == "string" and ("enum" not in shape or NAMING.search(name)):
+        return wire
+    item = shape.get("member")
+    if shape["type"] != "list" or shapes[item["shape"]]["type"] != "string" or "enum" in shapes[item["shape"]]:
+        return None
+    if protocol == "query":
+        own = item.get("locationName")
+        wire = (own or wire) if shape.get("flattened") else f"{wire}.{own}" if own else wire
+    return f"{wire}[]"
 
 
 def record(kind, name, fields):

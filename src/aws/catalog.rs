@@ -20,6 +20,7 @@ use std::fmt;
 use std::sync::OnceLock;
 
 use super::request::Protocol;
+use super::resource::choice::{self, Way};
 use super::uri::Route;
 
 /// One AWS service of the catalog.
@@ -68,7 +69,36 @@ pub struct Operation {
     pub unsigned: bool,
     /// Whether the model calls it deprecated.
     pub deprecated: bool,
+    /// What may name the resource it is about, beside the labels of the route; in the model's order.
+    pub inputs: Vec<Input>,
     errors: &'static str,
+    ways: OnceLock<Vec<Way>>,
+}
+
+/// A top-level member of an operation's input that may name a resource: a text or a list of texts.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Input {
+    /// Its name on the wire; in forms, what stands before a list's number.
+    pub name: &'static str,
+    /// Where it travels.
+    pub place: Place,
+    /// Whether it is a list.
+    pub is_list: bool,
+    /// Whether no request may leave it out.
+    pub is_required: bool,
+}
+
+/// Where a member of a request travels.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub enum Place {
+    /// In the path, where the URI template has its label.
+    Label,
+    /// In the query.
+    Query,
+    /// In a header field.
+    Header,
+    /// At the top of the body: a JSON, CBOR or XML member, a form's field.
+    Body,
 }
 
 /// One error of a service, as modeled.
@@ -195,6 +225,11 @@ impl Service {
         let errors = self.errors();
         let by_name = || errors.binary_search_by(|e| e.name.cmp(code)).ok().map(|at| &errors[at]);
         errors.iter().find(|error| error.code == code).or_else(by_name)
+    }
+
+    /// By which members requests of one of its operations name their resource, best first. Decided when first asked for.
+    pub(super) fn ways(&'static self, operation: &'static Operation) -> &'static [Way] {
+        operation.ways.get_or_init(|| choice::ways(self.name, operation))
     }
 
     /// The errors that one of its operations models, sorted by name.

@@ -12,4 +12,5 @@ pub mod partition;
 pub mod protocol;
 mod quirk;
 pub mod request;
+pub mod resource;
 mod uri;

@@ -14,6 +14,7 @@ use super::catalog::{Operation, Service};
 use super::credential::Scope;
 use super::endpoint::Endpoint;
 use super::protocol::{cbor, json, query, rest};
+use super::resource::{self, Resource};
 
 /// What decoding looks at: the head of a request, borrowed.
 #[derive(Clone, Copy, Debug)]
@@ -81,6 +82,10 @@ pub struct AwsRequest {
     pub attempt: Option<u32>,
     /// `max=` of `amz-sdk-request`.
     pub max_attempts: Option<u32>,
+    /// The account that the request names: twelve digits.
+    pub account: Option<CompactString>,
+    /// What it is about, as far as what was looked at tells ([`resource::stands_in_body`]).
+    pub resource: Option<Resource>,
 }
 
 /// Why a request is not read as AWS's. It passes untouched and is counted.
@@ -123,7 +128,7 @@ pub fn decode(head: &Head<'_>, body_prefix: &[u8]) -> Result<AwsRequest, Foreign
     let region = scope.region.as_deref().or_else(|| request.endpoint().region).map(CompactString::from);
     let access_key = scope.access_key.as_deref().or_else(|| form.as_ref()?.access_key.as_deref());
     let (attempt, max_attempts) = attempts(head);
-    Ok(AwsRequest {
+    let mut request = AwsRequest {
         readings: found.readings,
         protocol: found.protocol,
         head_only: head.method == http::Method::HEAD,
@@ -132,7 +137,11 @@ pub fn decode(head: &Head<'_>, body_prefix: &[u8]) -> Result<AwsRequest, Foreign
         invocation: header(head, "amz-sdk-invocation-id").filter(|id| !id.is_empty()).map(CompactString::from),
         attempt,
         max_attempts,
-    })
+        account: None,
+        resource: None,
+    };
+    request.is_about(resource::read(&request, head, body_prefix));
+    Ok(request)
 }
 
 /// What the readers of the protocols look at.
@@ -178,7 +187,17 @@ impl AwsRequest {
             invocation: None,
             attempt: None,
             max_attempts: None,
+            account: None,
+            resource: None,
         }
+    }
+
+    /// What it is about is known; an account that is named there counts.
+    pub fn is_about(&mut self, resource: Option<Resource>) {
+        if let Some(account) = resource.as_ref().and_then(|resource| resource.account.as_ref()) {
+            self.account = Some(account.clone());
+        }
+        self.resource = resource;
     }
 
     /// The best reading.
@@ -211,7 +230,7 @@ fn attempts(head: &Head<'_>) -> (Option<u32>, Option<u32>) {
     (number("attempt"), number("max"))
 }
 
-fn lower_case(host: &str) -> Cow<'_, str> {
+pub(super) fn lower_case(host: &str) -> Cow<'_, str> {
     match host.bytes().any(|byte| byte.is_ascii_uppercase()) {
         true => Cow::Owned(host.to_ascii_lowercase()),
         false => Cow::Borrowed(host),

@@ -198,6 +198,28 @@ pub(super) fn query_value<'a>(query: &'a str, name: &str) -> Option<&'a str> {
     pairs(query).find(|(key, _)| *key == name).map(|(_, value)| value)
 }
 
+/// What stands in a raw path where a URI template has this label; of a greedy label, with its slashes.
+pub(super) fn label<'a>(template: &str, path: &'a str, label: &str) -> Option<&'a str> {
+    let (template, _) = between_slashes(template.split('?').next().unwrap_or_default());
+    let (path, _) = between_slashes(path);
+    let is_greedy = |part: &str| part.ends_with("+}");
+    let named = |part: &str| {
+        let name = part.strip_prefix('{').and_then(|part| part.strip_suffix('}')).unwrap_or_default();
+        name.strip_suffix('+').unwrap_or(name) == label
+    };
+    let (at, part) = template.split('/').enumerate().find(|(_, part)| named(part))?;
+    let after = template.split('/').count() - at - 1;
+    let from_here = path.splitn(at + 1, '/').nth(at)?;
+    let found = if is_greedy(part) {
+        from_here.rsplitn(after + 1, '/').nth(after)
+    } else if template.split('/').take(at).any(is_greedy) {
+        path.rsplit('/').nth(after)
+    } else {
+        from_here.split('/').next()
+    };
+    found.filter(|found| !found.is_empty())
+}
+
 /// Percent-decoded; bytes that are not UTF-8 are replaced.
 pub(super) fn decoded(raw: &str) -> Cow<'_, str> {
     percent_decode_str(raw).decode_utf8_lossy()

@@ -144,6 +144,8 @@ pub(crate) mod tests {
             invocation: None,
             attempt: None,
             max_attempts: None,
+            account: None,
+            resource: None,
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::sync::OnceLock;
 
-use super::{Catalog, Contents, ErrorShape, Member, MemberKind, Operation, Service};
+use super::{Catalog, Contents, ErrorShape, Input, Member, MemberKind, Operation, Place, Service};
 use crate::aws::request::Protocol;
 
 pub(super) fn catalog(text: &'static str) -> Catalog {
@@ -158,11 +158,14 @@ fn parse_operation(fields: impl Iterator<Item = &'static str>) -> Operation {
         host_prefix: None,
         unsigned: false,
         deprecated: false,
+        inputs: Vec::new(),
         errors: "",
+        ways: OnceLock::new(),
     };
     for field in fields {
         let (key, value) = field.split_once('=').unwrap_or((field, ""));
         match key {
+            "in" => operation.inputs = list(value).map(input).collect(),
             "q" => operation.required_query = list(value).collect(),
             "h" => operation.required_headers = list(value).collect(),
             "prefix" => operation.host_prefix = Some(value),
@@ -173,6 +176,17 @@ fn parse_operation(fields: impl Iterator<Item = &'static str>) -> Operation {
         }
     }
     operation
+}
+
+fn input(field: &'static str) -> Input {
+    let (field, is_required) = field.strip_suffix('!').map_or((field, false), |field| (field, true));
+    let (field, place) = match field.rsplit_once('@') {
+        Some((field, "h")) => (field, Place::Header),
+        Some((field, "q")) => (field, Place::Query),
+        _ => (field, Place::Body),
+    };
+    let (name, is_list) = field.strip_suffix("[]").map_or((field, false), |name| (name, true));
+    Input { name, place, is_list, is_required }
 }
 
 pub(super) fn list(value: &'static str) -> impl Iterator<Item = &'static str> {

@@ -1,0 +1,142 @@
+//! What a request is about: the table, bucket and key, queue, topic, stream, function, key, secret, role … that it names.
+//!
+//! By which member an operation names its resource is decided by rules over the catalog (`resource/choice.rs`). [`read`] takes it from path, query
+//! and header fields, or from the beginning of the body, without parsing the body whole. Names are told as people write them: of an
+//! ARN or a queue's URL the name alone, with account and region beside it. Total: what is not found is not told.
+//!
+//! ```
+//! # use squall::aws::{catalog, request::{decode, Head}, resource};
+//! # use http::{HeaderMap, HeaderValue, Method};
+//! # let mut headers = HeaderMap::new();
+//! headers.insert("x-amz-target", HeaderValue::from_static("DynamoDB_20120810.PutItem"));
+//! # let head = Head { method: &Method::POST, host: "localhost", path: "/", query: None, headers: &headers };
+//! let request = decode(&head, b"").unwrap();
+//! assert!(resource::stands_in_body(&request, &head));
+//! let table = resource::read(&request, &head, br#"{"TableName": "orders", "Item": {"id": {"S""#).unwrap();
+//! assert_eq!(table.name, "orders");
+//! ```
+
+mod body;
+pub(super) mod choice;
+mod name;
+
+use std::borrow::Cow;
+
+use compact_str::CompactString;
+use smallvec::SmallVec;
+
+use self::choice::Way;
+use super::catalog::Place;
+use super::endpoint::Endpoint;
+use super::protocol::query;
+use super::request::{AwsRequest, Head, Protocol, Reading, lower_case};
+use super::uri;
+
+/// What a request is about.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Resource {
+    /// `orders`; of an object in S3, `bucket/key`.
+    pub name: CompactString,
+    /// What else a rule may call it by: the bucket of an object, a secret's name with its random ending; and the other resources
+    /// of a batch.
+    pub also: SmallVec<[CompactString; 1]>,
+    /// The account that an ARN or a queue's URL names: twelve digits.
+    pub account: Option<CompactString>,
+    /// The region that an ARN or a queue's URL names.
+    pub region: Option<CompactString>,
+}
+
+impl Resource {
+    /// All names that it may be called by, the usual one first.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        std::iter::once(&self.name).chain(&self.also).map(CompactString::as_str)
+    }
+}
+
+/// Whether the body may say which resource the request is about, and the head does not.
+///
+/// Never of a body in a content coding: it would have to be decoded first.
+pub fn stands_in_body(request: &AwsRequest, head: &Head<'_>) -> bool {
+    let Some(ways) = request.reading().and_then(ways) else { return false };
+    ways.iter().any(|way| way.place == Place::Body)
+        && !head.headers.contains_key(http::header::CONTENT_ENCODING)
+        && !(is_form(request.protocol) && query::has_action(head))
+        && in_head(request, head).is_none()
+}
+
+/// Reads what a request is about, from its head or else from the beginning of its body, which may end anywhere.
+///
+/// What is cut off is not taken for a name. Where several readings are open, the first decides.
+pub fn read(request: &AwsRequest, head: &Head<'_>, body_prefix: &[u8]) -> Option<Resource> {
+    if let Some(found) = in_head(request, head) {
+        return Some(found);
+    }
+    let reading = request.reading()?;
+    let ways = ways(reading)?;
+    let found = match request.protocol {
+        Protocol::Cbor => body::cbor(body_prefix, ways),
+        Protocol::Json10 | Protocol::Json11 | Protocol::RestJson => body::json(body_prefix, ways),
+        Protocol::RestXml => body::xml(body_prefix, ways),
+        Protocol::Query | Protocol::Ec2 if query::has_action(head) => body::form(head.query?.as_bytes(), ways),
+        Protocol::Query | Protocol::Ec2 => body::form(whole_pairs(head, body_prefix), ways),
+    };
+    name::normalised(reading.service.name, found)
+}
+
+fn ways(reading: &Reading) -> Option<&'static [Way]> {
+    Some(reading.service.ways(reading.operation?))
+}
+
+fn is_form(protocol: Protocol) -> bool {
+    matches!(protocol, Protocol::Query | Protocol::Ec2)
+}
+
+fn in_head(request: &AwsRequest, head: &Head<'_>) -> Option<Resource> {
+    let reading = request.reading()?;
+    let service = reading.service.name;
+    match service {
+        "s3" => return in_bucket(reading, head),
+        "sqs" if head.path.len() > 1 => return name::of_queue_path(head.path),
+        _ => {}
+    }
+    let operation = reading.operation?;
+    let found = ways(reading)?.iter().find_map(|way| match way.place {
+        Place::Label => uri::label(operation.route?.1, head.path, way.member).map(uri::decoded),
+        Place::Query => uri::query_value(head.query?, way.member).map(uri::decoded),
+        Place::Header => head.headers.get(way.member)?.to_str().ok().map(Cow::Borrowed),
+        Place::Body => None,
+    })?;
+    name::normalised(service, SmallVec::from_buf([found.as_ref().into()]))
+}
+
+/// `bucket/key` or `bucket`, from a virtual host or from the path.
+fn in_bucket(reading: &Reading, head: &Head<'_>) -> Option<Resource> {
+    let of_object =
+        reading.operation.and_then(|operation| operation.route).is_none_or(|(_, uri)| uri.contains("{Key+}"));
+    let host = lower_case(head.host);
+    let path = head.path.strip_prefix('/').unwrap_or(head.path);
+    let (in_path, after) = path.split_once('/').unwrap_or((path, ""));
+    let (bucket, key) = match Endpoint::read(&host).bucket.filter(|_| of_object || path.is_empty()) {
+        Some(bucket) => (Cow::Borrowed(bucket), path),
+        None => (uri::decoded(in_path), after),
+    };
+    let mut found = name::normalised("s3", SmallVec::from_buf([bucket.as_ref().into()]))?;
+    if of_object && !key.is_empty() {
+        let bucket = std::mem::take(&mut found.name);
+        found.name.push_str(&bucket);
+        found.name.push('/');
+        found.name.push_str(&uri::decoded(key));
+        found.also.push(bucket);
+    }
+    Some(found)
+}
+
+/// A form without its last pair, where that may be cut off.
+fn whole_pairs<'a>(head: &Head<'_>, prefix: &'a [u8]) -> &'a [u8] {
+    let length = head.headers.get(http::header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
+    if length.is_none_or(|length: u64| length <= prefix.len() as u64) {
+        return prefix;
+    }
+    let end = prefix.iter().rposition(|byte| *byte == b'&').unwrap_or(0);
+    prefix.get(..end).unwrap_or_default()
+}
