@@ -60,7 +60,7 @@ PINNED = "1.44.5"
 GRAMMAR = 1
 # botocore up to 1.31 spoke query to SQS (API_Reference 2012-11-05); many other clients still do.
 EXTRA = {"sqs": {"protocols": ["query"], "xmlns": "http://queue.amazonaws.com/doc/2012-11-05/"}}
-NAMING = re.compile(r"(name|arn|id|identifier|ur[il]|cluster|group|namespace)s?$", re.I)
+NAMING = re.compile(r"(name|arn|id|identifier|ur[il]|bucket|cluster|group|namespace)s?$", re.I)
 PREFERENCE = ["json", "rest-json", "rest-xml", "smithy-rpc-v2-cbor", "query", "ec2"]  # botocore's
 TYPES = {"string": "s", "character": "s", "integer": "n", "long": "n", "double": "d", "float": "d", "boolean": "b",
          "timestamp": "t", "blob": "x", "list": "L", "map": "M", "structure": "T"}

@@ -12,7 +12,8 @@ use crate::profile::plan::RuleName;
 
 /// One request and its answer, closed. Durations are microseconds; serialised, it is one ledger line (`docs/report.md`).
 ///
-/// Nothing secret can stand in it: no query, no header or body value but the access key id and the SDK's own retry counters.
+/// Nothing secret can stand in it: no query, no header or body value but the access key id, the SDK's own retry
+/// counters, and the name of the resource.
 #[derive(Clone, Debug, Serialize)]
 pub struct Entry {
     #[serde(rename = "v")]
@@ -41,6 +42,9 @@ pub struct Entry {
     /// The region signed for, or named by the host.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub region: Option<CompactString>,
+    /// What it is about, as far as that is known: a table's, queue's, function's name, `bucket/key`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub resource: Option<CompactString>,
     /// Who signed: the key's id, never the secret.
     #[serde(serialize_with = "as_key_id", skip_serializing_if = "Option::is_none")]
     pub access_key: Option<AccessKeyId>,
@@ -143,6 +147,7 @@ impl Entry {
             operation: None,
             candidates: Vec::new(),
             region: None,
+            resource: None,
             access_key: None,
             invocation: None,
             attempt: None,
@@ -240,6 +245,7 @@ mod tests {
         entry.method = "POST".into();
         (entry.service, entry.operation) = (Some("dynamodb"), Some("PutItem"));
         entry.region = Some("us-east-1".into());
+        entry.resource = Some("orders".into());
         entry.access_key = Some(AccessKeyId("AKIAIOSFODNN7EXAMPLE".into()));
         entry.invocation = Some("a-b-c".into());
         (entry.attempt, entry.max_attempts) = (Some(2), Some(5));
@@ -257,7 +263,7 @@ mod tests {
             line,
             concat!(
                 r#"{"v":1,"seq":7,"started":"2026-03-01T10:00:00.250000Z","mode":"connect","host":"dynamodb.us-east-1.amazonaws.com","#,
-                r#""method":"POST","service":"dynamodb","operation":"PutItem","region":"us-east-1","access_key":"AKIAIOSFODNN7EXAMPLE","#,
+                r#""method":"POST","service":"dynamodb","operation":"PutItem","region":"us-east-1","resource":"orders","access_key":"AKIAIOSFODNN7EXAMPLE","#,
                 r#""invocation":"a-b-c","attempt":2,"max_attempts":5,"status":400,"side":"injected","outcome":"injected","#,
                 r#""rules":["throttle-writes"],"delay_us":1000,"first_byte_us":1100,"total_us":1204,"request_bytes":0,"response_bytes":119}"#,
             )

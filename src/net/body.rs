@@ -22,7 +22,7 @@ type BoxError = Box<dyn std::error::Error + Send + Sync>;
 #[derive(Debug)]
 pub struct RequestBody {
     gate: Option<Waiting>,
-    prefix: Option<Bytes>,
+    ahead: std::vec::IntoIter<Result<Frame<Bytes>, hyper::Error>>,
     rest: Option<Incoming>,
     http2: bool,
     sent: Arc<Sent>,
@@ -103,10 +103,15 @@ pub struct Watched<W: Watch> {
 }
 
 impl RequestBody {
-    /// The body of a request of this version, of which `prefix` was read from `rest` already. `sent` is told what goes out.
-    pub fn new(prefix: Option<Bytes>, rest: Incoming, version: Version, sent: Arc<Sent>) -> Self {
-        let prefix = prefix.filter(|p| !p.is_empty());
-        Self { prefix, rest: Some(rest), http2: version == Version::HTTP_2, sent, ..Self::none() }
+    /// The body of a request of this version, of which `ahead` was read from `rest` already. `sent` is told what goes out.
+    pub fn new(
+        ahead: Vec<Result<Frame<Bytes>, hyper::Error>>,
+        rest: Incoming,
+        version: Version,
+        sent: Arc<Sent>,
+    ) -> Self {
+        let ahead = ahead.into_iter();
+        Self { ahead, rest: Some(rest), http2: version == Version::HTTP_2, sent, ..Self::none() }
     }
 
     /// Holds it back until the gate opens.
@@ -121,7 +126,14 @@ impl RequestBody {
 
     /// An empty body whose sending nobody counts: the second try of a request that had none.
     pub fn none() -> Self {
-        Self { gate: None, prefix: None, rest: None, http2: false, sent: Arc::default(), length_hidden: false }
+        Self {
+            gate: None,
+            ahead: Vec::new().into_iter(),
+            rest: None,
+            http2: false,
+            sent: Arc::default(),
+            length_hidden: false,
+        }
     }
 }
 
@@ -150,8 +162,8 @@ impl Body for RequestBody {
             ready!(gate.poll(cx))?;
             self.gate = None;
         }
-        let frame = match (self.prefix.take(), self.rest.as_mut()) {
-            (Some(prefix), _) => Some(Ok(Frame::data(prefix))),
+        let frame = match (self.ahead.next(), self.rest.as_mut()) {
+            (Some(frame), _) => Some(frame),
             (None, Some(rest)) => ready!(Pin::new(rest).poll_frame(cx)),
             (None, None) => None,
         };
@@ -169,14 +181,15 @@ impl Body for RequestBody {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.prefix.is_none() && self.rest.as_ref().is_none_or(Body::is_end_stream)
+        self.ahead.as_slice().is_empty() && self.rest.as_ref().is_none_or(Body::is_end_stream)
     }
 
     fn size_hint(&self) -> SizeHint {
         if self.length_hidden {
             return SizeHint::default();
         }
-        let ahead = self.prefix.as_ref().map_or(0, |p| p.len() as u64);
+        let data = self.ahead.as_slice().iter().filter_map(|frame| frame.as_ref().ok()?.data_ref());
+        let ahead = data.map(|data| data.len() as u64).sum();
         let rest = self.rest.as_ref().map_or_else(|| SizeHint::with_exact(0), Body::size_hint);
         let mut hint = SizeHint::new();
         hint.set_lower(rest.lower().saturating_add(ahead));

@@ -4,19 +4,26 @@
 //! so that matching compares addresses and never text. A key about something the request does not tell (no operation, no attempt
 //! number) does not match. Where a request can be read in several ways, one fitting way is enough.
 
+mod pattern;
+mod read;
+
 use std::fmt;
+
+use pattern::{Pattern, any_fits};
+use read::{read_access_key, read_account, read_operations, read_region, read_resource, read_services};
 
 use crate::{
     aws::{
         catalog::{self, Operation, Service},
         request::{AwsRequest, Reading},
+        resource::Resource,
     },
-    fault::written::{Complaint, Node, nearest},
+    fault::written::{Complaint, Node},
     units::Ordinals,
 };
 
 /// The keys of `match`.
-pub(super) const KEYS: &[&str] = &["service", "operation", "region", "attempt"];
+pub(super) const KEYS: &[&str] = &["service", "operation", "region", "resource", "account", "access_key", "attempt"];
 
 /// The compiled `match` of a rule. Without keys it fits every request.
 #[derive(Debug, Default)]
@@ -24,6 +31,9 @@ pub struct Matcher {
     services: Option<Set<Service>>,
     operations: Option<Set<Operation>>,
     regions: Option<Vec<Pattern>>,
+    resources: Option<Vec<Pattern>>,
+    accounts: Option<Vec<Pattern>>,
+    access_keys: Option<Vec<Pattern>>,
     attempts: Option<Vec<Ordinals>>,
     words: Words,
 }
@@ -55,6 +65,15 @@ impl Matcher {
         if let Some(node) = fields.optional("region")? {
             matcher.regions = Some(node.any_of()?.iter().map(read_region).collect::<Result<_, _>>()?);
         }
+        if let Some(node) = fields.optional("resource")? {
+            matcher.resources = Some(node.any_of()?.iter().map(read_resource).collect::<Result<_, _>>()?);
+        }
+        if let Some(node) = fields.optional("account")? {
+            matcher.accounts = Some(node.any_of()?.iter().map(read_account).collect::<Result<_, _>>()?);
+        }
+        if let Some(node) = fields.optional("access_key")? {
+            matcher.access_keys = Some(node.any_of()?.iter().map(read_access_key).collect::<Result<_, _>>()?);
+        }
         if let Some(node) = fields.optional("attempt")? {
             let read = |node: &Node| node.parse("an attempt number or a range");
             matcher.attempts = Some(node.any_of()?.iter().map(read).collect::<Result<_, _>>()?);
@@ -64,10 +83,21 @@ impl Matcher {
 
     /// Whether a request fits.
     pub fn fits(&self, request: &AwsRequest) -> bool {
+        self.may_fit(request)
+            && any_fits(self.accounts.as_deref(), request.account.as_deref())
+            && any_fits(self.resources.as_deref(), request.resource.iter().flat_map(Resource::names))
+    }
+
+    /// Whether it depends on what a request is about, which may have to be looked up in its body, if the request fits.
+    pub fn asks_for_resource(&self, request: &AwsRequest) -> bool {
+        (self.resources.is_some() || self.accounts.is_some()) && self.may_fit(request)
+    }
+
+    /// Whether all fits that the head of a request tells.
+    fn may_fit(&self, request: &AwsRequest) -> bool {
         request.readings.iter().any(|reading| self.fits_reading(reading))
-            && self.regions.as_ref().is_none_or(|regions| {
-                request.region.as_ref().is_some_and(|region| regions.iter().any(|pattern| pattern.fits(region)))
-            })
+            && any_fits(self.regions.as_deref(), request.region.as_deref())
+            && any_fits(self.access_keys.as_deref(), request.access_key.as_ref().map(|key| key.0.as_str()))
             && self.attempts.as_ref().is_none_or(|attempts| {
                 request.attempt.is_some_and(|attempt| attempts.iter().any(|range| range.contains(u64::from(attempt))))
             })
@@ -106,54 +136,18 @@ impl fmt::Display for Matcher {
             ([], operations) => f.write_str(&any(operations))?,
             (services, operations) => write!(f, "{} {}", any(services), any(operations))?,
         }
-        if let Some(regions) = &self.regions {
-            write!(f, " in {}", any(regions))?;
+        for (patterns, joint) in [
+            (&self.resources, "of"),
+            (&self.regions, "in"),
+            (&self.accounts, "in account"),
+            (&self.access_keys, "signed by"),
+        ] {
+            patterns.as_ref().map_or(Ok(()), |patterns| write!(f, " {joint} {}", any(patterns)))?;
         }
         if let Some(attempts) = &self.attempts {
             write!(f, " on attempt {}", any(attempts))?;
         }
         Ok(())
-    }
-}
-
-/// A text with wildcards: `*` for any run of characters, `?` for one.
-#[derive(Clone, Debug, Eq, PartialEq)]
-struct Pattern(String);
-
-impl Pattern {
-    fn is_literal(&self) -> bool {
-        !self.0.contains(['*', '?'])
-    }
-
-    /// Whether a text fits. Takes time in proportion to pattern times text at worst: on a mismatch only the last `*` is widened.
-    fn fits(&self, text: &str) -> bool {
-        let (pattern, text) = (self.0.as_bytes(), text.as_bytes());
-        let (mut p, mut t) = (0, 0);
-        let mut star: Option<(usize, usize)> = None;
-        while t < text.len() {
-            match pattern.get(p) {
-                Some(b'*') => {
-                    star = Some((p, t));
-                    p += 1;
-                }
-                Some(&c) if c == b'?' || c == text[t] => {
-                    p += 1;
-                    t += 1;
-                }
-                _ => {
-                    let Some((at, taken)) = star else { return false };
-                    star = Some((at, taken + 1));
-                    (p, t) = (at + 1, taken + 1);
-                }
-            }
-        }
-        pattern[p..].iter().all(|c| *c == b'*')
-    }
-}
-
-impl fmt::Display for Pattern {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
     }
 }
 
@@ -179,74 +173,6 @@ impl<T> FromIterator<&'static T> for Set<T> {
 impl<T> fmt::Debug for Set<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Set of {}", self.0.len())
-    }
-}
-
-fn read_services(node: &Node) -> Result<Vec<&'static Service>, Complaint> {
-    let pattern = Pattern(node.word("a service")?.to_owned());
-    let found: Vec<_> = catalog::services().iter().filter(|service| pattern.fits(service.name)).collect();
-    if !found.is_empty() {
-        return Ok(found);
-    }
-    if !pattern.is_literal() {
-        return Err(Complaint::new(node.at, format!("`{pattern}` fits no AWS service")));
-    }
-    let complaint = Complaint::new(node.at, format!("unknown service `{pattern}`"));
-    Err(match otherwise_called(&pattern.0) {
-        Some(service) => complaint.help(format!("it is called `{}` here", service.name)),
-        None => complaint.nearest(&pattern.0, catalog::services().iter().map(|service| service.name)),
-    })
-}
-
-/// A service by another of its names: `DynamoDB`, `states`, `monitoring`.
-fn otherwise_called(name: &str) -> Option<&'static Service> {
-    let squeezed = |text: &str| text.to_lowercase().replace([' ', '-', '_'], "");
-    let wanted = squeezed(name);
-    catalog::services().iter().find(|service| {
-        [service.name, service.id, service.signing_name, service.endpoint_prefix]
-            .iter()
-            .any(|name| squeezed(name) == wanted)
-    })
-}
-
-fn read_operations(
-    node: &Node,
-    scope: &[&'static Service],
-    services: &[String],
-) -> Result<Vec<&'static Operation>, Complaint> {
-    let pattern = Pattern(node.word("an operation")?.to_owned());
-    let found: Vec<&'static Operation> = if pattern.is_literal() {
-        scope.iter().filter_map(|service| service.operation(&pattern.0)).collect()
-    } else {
-        scope.iter().flat_map(|service| service.operations()).filter(|o| pattern.fits(o.name)).collect()
-    };
-    if !found.is_empty() {
-        return Ok(found);
-    }
-    let whose = if services.is_empty() { "any AWS service".to_owned() } else { any(services) };
-    if !pattern.is_literal() {
-        return Err(Complaint::new(node.at, format!("`{pattern}` fits no operation of {whose}")));
-    }
-    let complaint = Complaint::new(node.at, format!("unknown operation `{pattern}` of {whose}"));
-    if let Some(near) = nearest(&pattern.0, scope.iter().flat_map(|service| service.operations()).map(|o| o.name)) {
-        return Err(complaint.help(format!("did you mean `{near}`?")));
-    }
-    let owners = catalog::services().iter().filter(|service| service.operation(&pattern.0).is_some());
-    let owners: Vec<&str> = owners.map(|service| service.name).collect();
-    Err(if owners.is_empty() {
-        complaint
-    } else {
-        complaint.help(format!("it is an operation of {}", owners.join(", ")))
-    })
-}
-
-fn read_region(node: &Node) -> Result<Pattern, Complaint> {
-    let word = node.word("a region")?;
-    let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '*' | '?');
-    if !word.is_empty() && word.chars().all(allowed) {
-        Ok(Pattern(word.to_owned()))
-    } else {
-        Err(Complaint::new(node.at, format!("`{word}` is not a region; write it as in `us-east-1` or `eu-*`")))
     }
 }
 
@@ -308,6 +234,53 @@ mod tests {
     }
 
     #[test]
+    fn a_resource_fits_by_any_of_its_names_and_not_when_it_is_unknown() {
+        let mut get = request("s3", "GetObject");
+        let fits = |request: &AwsRequest, yaml: &str| matcher(yaml).fits(request);
+        assert!(!fits(&get, "{resource: '*'}"));
+        get.resource = Some(Resource { name: "data/a/1".into(), also: ["data".into()].into(), ..Resource::default() });
+        for (yaml, expected) in [
+            ("{resource: data}", true),
+            ("{resource: data/a/*}", true),
+            ("{resource: [x, 'data/*']}", true),
+            ("{resource: data/b*}", false),
+            ("{resource: dat}", false),
+        ] {
+            assert_eq!(fits(&get, yaml), expected, "{yaml}");
+        }
+    }
+
+    #[test]
+    fn account_and_access_key_fit_only_where_they_are_known() {
+        let unknown = request("s3", "GetObject");
+        let known = AwsRequest {
+            account: Some("123456789012".into()),
+            access_key: Some(crate::aws::request::AccessKeyId("AKIAIOSFODNN7EXAMPLE".into())),
+            ..unknown.clone()
+        };
+        for yaml in ["{account: '123456789012'}", "{account: '1234*'}", "{access_key: AKIA*}"] {
+            assert!(matcher(yaml).fits(&known) && !matcher(yaml).fits(&unknown), "{yaml}");
+        }
+        assert!(!matcher("{account: '210987654321'}").fits(&known) && !matcher("{access_key: ASIA*}").fits(&known));
+    }
+
+    #[test]
+    fn only_rules_that_may_fit_ask_for_the_resource() {
+        let put = request("dynamodb", "PutItem");
+        for (yaml, asks) in [
+            ("{}", false),
+            ("{resource: orders}", true),
+            ("{account: '123456789012'}", true),
+            ("{service: dynamodb, resource: orders}", true),
+            ("{service: s3, resource: orders}", false),
+            ("{operation: GetItem, resource: orders}", false),
+            ("{region: eu-*, resource: orders}", false),
+        ] {
+            assert_eq!(matcher(yaml).asks_for_resource(&put), asks, "{yaml}");
+        }
+    }
+
+    #[test]
     fn an_operation_key_does_not_match_an_unknown_operation() {
         let mut unknown = request("dynamodb", "PutItem");
         unknown.readings[0].operation = None;
@@ -332,48 +305,6 @@ mod tests {
     }
 
     #[test]
-    fn wildcards_fit_runs_and_single_characters() {
-        for (pattern, text, fits) in [
-            ("*", "", true),
-            ("*", "abc", true),
-            ("a*c", "abc", true),
-            ("a*c", "ac", true),
-            ("a*c", "abd", false),
-            ("?", "", false),
-            ("a?c", "abc", true),
-            ("a?c", "ac", false),
-            ("*a*b*", "xxaxxbxx", true),
-            ("*ab", "aab", true),
-            ("abc", "abcd", false),
-            ("a*", "ba", false),
-            ("**", "x", true),
-        ] {
-            assert_eq!(Pattern(pattern.to_owned()).fits(text), fits, "{pattern} {text}");
-        }
-    }
-
-    proptest::proptest! {
-        #[test]
-        fn wildcards_fit_as_their_definition_says(pattern in "[ab*?]{0,8}", text in "[ab]{0,10}") {
-            fn fits(pattern: &[u8], text: &[u8]) -> bool {
-                match (pattern, text) {
-                    ([], []) => true,
-                    ([b'*', rest @ ..], _) => (0..=text.len()).any(|taken| fits(rest, &text[taken..])),
-                    ([b'?', rest @ ..], [_, more @ ..]) => fits(rest, more),
-                    ([a, rest @ ..], [b, more @ ..]) => a == b && fits(rest, more),
-                    _ => false,
-                }
-            }
-            proptest::prop_assert_eq!(Pattern(pattern.clone()).fits(&text), fits(pattern.as_bytes(), text.as_bytes()));
-        }
-    }
-
-    #[test]
-    fn a_pattern_made_to_be_slow_is_not() {
-        assert!(!Pattern("*a".repeat(500) + "b").fits(&"a".repeat(5_000)));
-    }
-
-    #[test]
     fn what_exists_nowhere_is_answered_with_what_does() {
         for (yaml, message, help) in [
             ("{service: dynamdb}", "unknown service `dynamdb`", Some("did you mean `dynamodb`?")),
@@ -391,6 +322,12 @@ mod tests {
             ),
             ("{service: [s3, sqs], operation: Frob*}", "`Frob*` fits no operation of s3 or sqs", None),
             ("{region: US_EAST}", "`US_EAST` is not a region; write it as in `us-east-1` or `eu-*`", None),
+            (
+                "{resource: 'arn:aws:sqs:us-east-1:123456789012:q'}",
+                "`arn:aws:sqs:us-east-1:123456789012:q` is an ARN; a resource is matched by its name",
+                Some("write the name alone, and `account` and `region` beside it where they matter"),
+            ),
+            ("{account: 123}", "`123` is not an account; write it with its twelve digits, or as in `1234*`", None),
             ("{attempt: 0}", "`0` begins at 0; counting starts at 1", None),
             ("{service: []}", "an empty list matches nothing", Some("leave the key out to match everything")),
         ] {
@@ -406,6 +343,10 @@ mod tests {
             (
                 "{service: dynamodb, operation: [PutItem, 'Batch*'], region: us-east-1}",
                 "dynamodb PutItem or Batch* in us-east-1",
+            ),
+            (
+                "{service: s3, resource: [data, 'data/a*'], account: '123456789012', access_key: AKIA*}",
+                "s3 of data or data/a* in account 123456789012 signed by AKIA*",
             ),
             ("{service: [s3, sqs, sns], attempt: 1..2}", "s3, sqs or sns on attempt 1..2"),
         ] {

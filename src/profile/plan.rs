@@ -79,6 +79,11 @@ impl Plan {
         &self.rules
     }
 
+    /// Whether a rule that may fit this request asks what it is about.
+    pub fn asks_for_resource(&self, request: &AwsRequest) -> bool {
+        self.rules.iter().any(|rule| rule.matcher.asks_for_resource(request))
+    }
+
     /// What should happen to this request, which is counted by doing so. `states` must have been made for this plan.
     pub fn decide(&self, states: &RuleStates, request: &AwsRequest) -> Verdict {
         let mut verdict = Verdict::default();

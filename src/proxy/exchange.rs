@@ -191,6 +191,7 @@ fn note(entry: &mut Entry, aws: &AwsRequest) {
         })
         .collect();
     entry.region.clone_from(&aws.region);
+    entry.resource = aws.resource.as_ref().map(|resource| resource.name.clone());
     entry.access_key = aws.access_key.clone();
     entry.invocation.clone_from(&aws.invocation);
     entry.attempt = aws.attempt;

@@ -2,19 +2,19 @@
 
 use std::sync::Arc;
 
-use bytes::{Bytes, BytesMut};
-use http::header::{CONNECTION, HeaderName, HeaderValue};
+use http::header::{CONNECTION, CONTENT_LENGTH, HeaderName, HeaderValue};
 use http::{Request, Response, Version};
-use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 
 use super::Proxy;
+use super::ahead::Ahead;
 use super::exchange::{Exchange, ExchangeBody};
 use super::inject::{self, Fault};
 use super::route::{self, Connection, Route};
 use super::upgrade::Wanted;
 use super::{own, unread};
 use crate::aws::request::{self, AwsRequest, Foreign, Head};
+use crate::aws::resource;
 use crate::net::body::{RequestBody, ResponseBody, Sent};
 use crate::net::cut::StreamReset;
 use crate::net::translate;
@@ -36,8 +36,7 @@ pub async fn handle(
             return Ok(exchange.own_answer(answer));
         }
     };
-    let (request, ahead) = look_ahead(&route, request).await;
-    let aws = decode(&route, &request, ahead.as_deref().unwrap_or_default());
+    let (request, ahead, aws) = understand(&proxy, &route, request).await;
     exchange.understood(route.mode, std::mem::take(&mut route.host), &aws);
     let Ok(aws) = aws else { return forward(&proxy, &connection, &route, request, ahead, exchange).await };
 
@@ -52,29 +51,38 @@ pub async fn handle(
     forward(&proxy, &connection, &route, request, ahead, exchange).await
 }
 
-fn decode(route: &Route, request: &Request<Incoming>, ahead: &[u8]) -> Result<AwsRequest, Foreign> {
-    request::decode(&head(route, request), ahead)
-}
-
 fn head<'a>(route: &'a Route, request: &'a Request<Incoming>) -> Head<'a> {
     let uri = request.uri();
     let headers = request.headers();
     Head { method: request.method(), host: &route.host, path: uri.path(), query: uri.query(), headers }
 }
 
-/// Reads as much of the body as decoding needs: nothing, unless the operation's name stands in a form.
-async fn look_ahead(route: &Route, mut request: Request<Incoming>) -> (Request<Incoming>, Option<Bytes>) {
-    if !request::needs_body(&head(route, &request)) {
-        return (request, None);
+/// Decodes a request, looking into its body only where the head leaves a doubt, or a rule asks for what the body alone tells.
+async fn understand(
+    proxy: &Proxy,
+    route: &Route,
+    mut request: Request<Incoming>,
+) -> (Request<Incoming>, Ahead, Result<AwsRequest, Foreign>) {
+    let mut ahead = Ahead::default();
+    if request::needs_body(&head(route, &request)) {
+        ahead = Ahead::read(&mut request).await;
     }
-    let mut ahead = BytesMut::new();
-    while ahead.len() < MOST_AHEAD {
-        let Some(Ok(frame)) = request.body_mut().frame().await else { break };
-        if let Ok(data) = frame.into_data() {
-            ahead.extend_from_slice(&data);
-        }
+    let mut aws = request::decode(&head(route, &request), &ahead.bytes());
+    if let Ok(aws) = &mut aws
+        && ahead.is_empty()
+        && names_resource_in_body(proxy, route, &request, aws)
+    {
+        ahead = Ahead::read(&mut request).await;
+        aws.is_about(resource::read(aws, &head(route, &request), &ahead.bytes()));
     }
-    (request, Some(ahead.freeze()))
+    (request, ahead, aws)
+}
+
+/// Whether a rule asks for the resource, and only the body can tell. A body of HTTP/2 without a length may be one half of a conversation,
+/// whose other half would have to come first.
+fn names_resource_in_body(proxy: &Proxy, route: &Route, request: &Request<Incoming>, aws: &AwsRequest) -> bool {
+    let conversation = request.version() == Version::HTTP_2 && !request.headers().contains_key(CONTENT_LENGTH);
+    !conversation && proxy.plan.asks_for_resource(aws) && resource::stands_in_body(aws, &head(route, request))
 }
 
 /// Sends the request on as it came, and the answer back as it comes.
@@ -83,7 +91,7 @@ async fn forward(
     connection: &Connection,
     route: &Route,
     mut request: Request<Incoming>,
-    ahead: Option<Bytes>,
+    ahead: Ahead,
     exchange: Exchange,
 ) -> Result<Response<ExchangeBody>, StreamReset> {
     let (version, upgrade) = (request.version(), Wanted::take(&mut request));
@@ -117,7 +125,7 @@ async fn forward(
 }
 
 /// The request as the far end gets it: without what was meant for the proxy.
-fn outgoing(route: &Route, request: Request<Incoming>, ahead: Option<Bytes>, sent: Arc<Sent>) -> Request<RequestBody> {
+fn outgoing(route: &Route, request: Request<Incoming>, ahead: Ahead, sent: Arc<Sent>) -> Request<RequestBody> {
     let (mut head, body) = request.into_parts();
     // HTTP/2 names scheme and authority in every request; elsewhere only a proxy is told them.
     if head.version != Version::HTTP_2 {
@@ -128,9 +136,7 @@ fn outgoing(route: &Route, request: Request<Incoming>, ahead: Option<Bytes>, sen
         head.headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static("https"));
     }
     let version = head.version;
-    Request::from_parts(head, RequestBody::new(ahead, body, version, sent))
+    Request::from_parts(head, RequestBody::new(ahead.into_frames(), body, version, sent))
 }
 
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
-/// Action and Version come first in what SDKs write; a form that has not said them by then is read without.
-const MOST_AHEAD: usize = 16 << 10;

@@ -3,6 +3,7 @@
 //! [`connection`] takes a connection up to HTTP, [`handle`] carries one exchange through, [`inject`] is the only place where trouble
 //! is made, and [`exchange`] keeps what happened until it can be recorded. Which service is which is none of this module's business.
 
+mod ahead;
 pub mod connection;
 pub mod exchange;
 pub mod handle;

@@ -22,6 +22,7 @@ mod memory;
 mod outcome;
 mod profile;
 mod random;
+mod resource;
 mod robust;
 mod run;
 mod sdk;

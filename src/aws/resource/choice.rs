@@ -190,7 +190,7 @@ const fn of(service: &'static str, operation: &'static str, members: &'static [&
 }
 
 const EXCEPTIONS: &[Exception] = &[
-    of("athena", "*", &["WorkGroup"]),
+    of("athena", "*", &["TableName", "WorkGroup"]),
     of("autoscaling", "*", &["AutoScalingGroupName", "AutoScalingGroupNames"]),
     of("batch", "SubmitJob", &["jobQueue"]),
     of("cloudformation", "*", &["StackName", "StackId"]),

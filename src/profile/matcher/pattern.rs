@@ -1,0 +1,97 @@
+//! Texts with wildcards.
+
+use std::fmt;
+
+/// A text with wildcards: `*` for any run of characters, `?` for one.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(super) struct Pattern(pub(super) String);
+
+impl Pattern {
+    pub(super) fn is_literal(&self) -> bool {
+        !self.0.contains(['*', '?'])
+    }
+
+    /// Whether a text fits. Takes time in proportion to pattern times text at worst: on a mismatch only the last `*` is widened.
+    pub(super) fn fits(&self, text: &str) -> bool {
+        let (pattern, text) = (self.0.as_bytes(), text.as_bytes());
+        let (mut p, mut t) = (0, 0);
+        let mut star: Option<(usize, usize)> = None;
+        while t < text.len() {
+            match pattern.get(p) {
+                Some(b'*') => {
+                    star = Some((p, t));
+                    p += 1;
+                }
+                Some(&c) if c == b'?' || c == text[t] => {
+                    p += 1;
+                    t += 1;
+                }
+                _ => {
+                    let Some((at, taken)) = star else { return false };
+                    star = Some((at, taken + 1));
+                    (p, t) = (at + 1, taken + 1);
+                }
+            }
+        }
+        pattern[p..].iter().all(|c| *c == b'*')
+    }
+}
+
+impl fmt::Display for Pattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Whether a key without patterns, or one of its patterns, fits one of the texts.
+pub(super) fn any_fits<'a>(patterns: Option<&[Pattern]>, texts: impl IntoIterator<Item = &'a str>) -> bool {
+    let Some(patterns) = patterns else { return true };
+    texts.into_iter().any(|text| patterns.iter().any(|pattern| pattern.fits(text)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn wildcards_fit_runs_and_single_characters() {
+        for (pattern, text, fits) in [
+            ("*", "", true),
+            ("*", "abc", true),
+            ("a*c", "abc", true),
+            ("a*c", "ac", true),
+            ("a*c", "abd", false),
+            ("?", "", false),
+            ("a?c", "abc", true),
+            ("a?c", "ac", false),
+            ("*a*b*", "xxaxxbxx", true),
+            ("*ab", "aab", true),
+            ("abc", "abcd", false),
+            ("a*", "ba", false),
+            ("**", "x", true),
+        ] {
+            assert_eq!(Pattern(pattern.to_owned()).fits(text), fits, "{pattern} {text}");
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn wildcards_fit_as_their_definition_says(pattern in "[ab*?]{0,8}", text in "[ab]{0,10}") {
+            fn fits(pattern: &[u8], text: &[u8]) -> bool {
+                match (pattern, text) {
+                    ([], []) => true,
+                    ([b'*', rest @ ..], _) => (0..=text.len()).any(|taken| fits(rest, &text[taken..])),
+                    ([b'?', rest @ ..], [_, more @ ..]) => fits(rest, more),
+                    ([a, rest @ ..], [b, more @ ..]) => a == b && fits(rest, more),
+                    _ => false,
+                }
+            }
+            proptest::prop_assert_eq!(Pattern(pattern.clone()).fits(&text), fits(pattern.as_bytes(), text.as_bytes()));
+        }
+    }
+
+    #[test]
+    fn a_pattern_made_to_be_slow_is_not() {
+        assert!(!Pattern("*a".repeat(500) + "b").fits(&"a".repeat(5_000)));
+    }
+}

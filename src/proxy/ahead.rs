@@ -1,0 +1,58 @@
+//! The beginning of a request's body, read before the request goes on: as little as it takes to understand the request.
+
+use std::borrow::Cow;
+
+use bytes::Bytes;
+use http::Request;
+use http::header::EXPECT;
+use http_body::{Body as _, Frame};
+use http_body_util::BodyExt as _;
+use hyper::body::Incoming;
+
+/// What was read of a body ahead of time, piece by piece as it came, so that it goes out the same way.
+#[derive(Debug, Default)]
+pub(super) struct Ahead(Vec<Result<Frame<Bytes>, hyper::Error>>);
+
+impl Ahead {
+    /// Reads on until there is enough to go by, or the body ends. Nothing of a body that its client holds back until it is asked for:
+    /// asking is the far end's affair.
+    pub(super) async fn read(request: &mut Request<Incoming>) -> Self {
+        let mut ahead = Self::default();
+        if request.headers().contains_key(EXPECT) {
+            return ahead;
+        }
+        let mut bytes = 0;
+        while bytes < ENOUGH && !request.body().is_end_stream() {
+            let Some(frame) = request.body_mut().frame().await else { break };
+            bytes += frame.as_ref().ok().and_then(Frame::data_ref).map_or(0, Bytes::len);
+            let broken = frame.is_err();
+            ahead.0.push(frame);
+            if broken {
+                break;
+            }
+        }
+        ahead
+    }
+
+    /// Whether nothing was read.
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The body's bytes as far as they were read.
+    pub(super) fn bytes(&self) -> Cow<'_, [u8]> {
+        let mut pieces = self.0.iter().filter_map(|frame| frame.as_ref().ok()?.data_ref());
+        match (pieces.next(), pieces.next()) {
+            (first, None) => Cow::Borrowed(first.map(AsRef::as_ref).unwrap_or_default()),
+            (first, second) => Cow::Owned(first.into_iter().chain(second).chain(pieces).flatten().copied().collect()),
+        }
+    }
+
+    /// Everything that was read, for sending it on.
+    pub(super) fn into_frames(self) -> Vec<Result<Frame<Bytes>, hyper::Error>> {
+        self.0
+    }
+}
+
+/// Action and Version of a form, and names of resources, come first in what SDKs write; what has not said them by then is read without.
+const ENOUGH: usize = 16 << 10;
