@@ -225,12 +225,11 @@ def suffixes(data):
 
 
 def host_prefixes(rules, usual):
-    """What stands before the region in a rule set's URLs, but for the endpoint prefix and FIPS and dualstack variants."""
-    found = set()
-    for url in walk(rules, "url"):
-        if prefix := re.match(r"https://([a-z][a-z0-9-]*(?:\.[a-z][a-z0-9-]*)?)\.\{(?:Region\}|[pP]artitionResult#)", url):
-            found.add(prefix[1])
-    pseudo = re.compile(r"-fips\b|\b(dualstack|global|us-gov|[a-z]+-[a-z]+-\d)$")
+    """What stands before the region in a rule set's URLs, but for the endpoint prefix and dualstack variants; `-fips` is taken off."""
+    label, region = r"[a-z][a-z0-9-]*", r"[a-z]{2,4}(?:-[a-z]+)+-\d"
+    before = re.compile(rf"https://({label}(?:\.{label}){{0,2}}?)\.(?:\{{Region\}}|\{{[pP]artitionResult#|{region}\.)")
+    found = {re.sub(r"-fips\b", "", prefix[1]) for url in walk(rules, "url") if (prefix := before.match(url))}
+    pseudo = re.compile(rf"\b(dualstack|global|us-gov|{region})$")
     return sorted(prefix for prefix in found if prefix != usual and not pseudo.search(prefix))
 
 

@@ -24,19 +24,22 @@ pub(super) struct Endpoint<'a> {
 impl<'a> Endpoint<'a> {
     pub(super) fn read(host: &'a str) -> Self {
         match partition::below_suffix(host) {
-            Some(below) => quirk::s3::endpoint(below).unwrap_or_else(|| Self::of_aws(below)),
+            Some(below) => quirk::s3::endpoint(below).unwrap_or_else(|| Self::of_aws(below, host)),
             None => Self { bucket: quirk::s3::emulator_bucket(host), ..Self::default() },
         }
     }
 
-    fn of_aws(below: &'a str) -> Self {
+    fn of_aws(below: &'a str, host: &str) -> Self {
         let Some((start, region)) = rightmost_region(below) else {
-            return Self { services: services_at(strip_variants(below)), ..Self::default() };
+            let services = if below.is_empty() { services_in(host) } else { services_at(strip_variants(below)) };
+            return Self { services, ..Self::default() };
         };
         let before = below[..start].trim_end_matches('.');
         let after = below[start + region.len()..].trim_start_matches('.');
         let key = if before.is_empty() { after } else { before };
-        Self { services: services_at(strip_variants(key)), region: Some(region), bucket: None }
+        let services =
+            if key.is_empty() { services_in(&host[region.len()..]) } else { services_at(strip_variants(key)) };
+        Self { services, region: Some(region), bucket: None }
     }
 }
 
@@ -82,6 +85,11 @@ fn services_at(key: &str) -> SmallVec<[&'static Service; 2]> {
             (None, None) => return SmallVec::new(),
         }
     }
+}
+
+/// The services that a suffix names, where nothing but a region stands before it: `signin.aws.amazon.com` is one service's alone.
+fn services_in(suffix: &str) -> SmallVec<[&'static Service; 2]> {
+    suffix.split('.').map(at_prefix).find(|found| !found.is_empty()).unwrap_or_default()
 }
 
 fn at_prefix(key: &str) -> SmallVec<[&'static Service; 2]> {
@@ -130,6 +138,11 @@ mod tests {
         for (host, service, region) in [
             ("dynamodb.us-east-1.amazonaws.com", "dynamodb", Some("us-east-1")),
             ("dynamodb-fips.us-gov-west-1.amazonaws.com", "dynamodb", Some("us-gov-west-1")),
+            ("data.iot-fips.us-east-1.amazonaws.com", "iot-data", Some("us-east-1")),
+            ("data.ats.iot.cn-north-1.amazonaws.com.cn", "iot-data", Some("cn-north-1")),
+            ("arc-recovery-control-config.us-west-2.api.aws", "route53-recovery-control-config", Some("us-west-2")),
+            ("eu-west-1.signin.aws.amazon.com", "signin", Some("eu-west-1")),
+            ("signin-fips.amazonaws-us-gov.com", "signin", None),
             ("123456789012.ddb.us-east-1.amazonaws.com", "", Some("us-east-1")),
             ("streams.dynamodb.eu-west-1.amazonaws.com", "dynamodbstreams", Some("eu-west-1")),
             ("monitoring.cn-north-1.amazonaws.com.cn", "cloudwatch", Some("cn-north-1")),
@@ -141,7 +154,7 @@ mod tests {
             ("api.iotsitewise.us-east-1.amazonaws.com", "iotsitewise", Some("us-east-1")),
             ("api-fips.sagemaker.us-gov-west-1.amazonaws.com", "sagemaker", Some("us-gov-west-1")),
             ("vpce-0a-b.sqs.us-east-1.vpce.amazonaws.com", "sqs", Some("us-east-1")),
-            ("us-east-1.oauth.signin.aws", "", Some("us-east-1")),
+            ("us-east-1.oauth.signin.aws", "signin", Some("us-east-1")),
             ("abc.lambda-url.us-east-1.on.aws", "", Some("us-east-1")),
         ] {
             let (services, found, bucket) = told(host);
