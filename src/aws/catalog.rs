@@ -372,6 +372,17 @@ mod tests {
     }
 
     #[test]
+    fn what_may_name_a_resource_is_kept_with_its_place() {
+        let inputs = |name, operation| &service(name).unwrap().operation(operation).unwrap().inputs;
+        let table = Input { name: "TableName", place: Place::Body, is_list: false, is_required: true };
+        assert_eq!(inputs("dynamodb", "PutItem").as_slice(), [table]);
+        let instances = Input { name: "InstanceId", is_list: true, ..table };
+        assert!(inputs("ec2", "TerminateInstances").contains(&instances));
+        let function = Input { name: "FunctionName", place: Place::Query, is_required: false, ..table };
+        assert!(inputs("lambda", "ListEventSourceMappings").contains(&function));
+    }
+
+    #[test]
     fn required_members_and_constant_queries_are_kept() {
         let s3 = service("s3").unwrap();
         assert_eq!(s3.operation("CopyObject").unwrap().required_headers, ["x-amz-copy-source"]);

@@ -140,3 +140,85 @@ fn whole_pairs<'a>(head: &Head<'_>, prefix: &'a [u8]) -> &'a [u8] {
     let end = prefix.iter().rposition(|byte| *byte == b'&').unwrap_or(0);
     prefix.get(..end).unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests {
+    use http::{HeaderMap, HeaderName, HeaderValue, Method};
+
+    use super::*;
+    use crate::aws::request::decode;
+
+    struct Written<'a> {
+        line: (&'a str, &'a str),
+        service: &'a str,
+        fields: &'a [(&'static str, &'a str)],
+        body: &'a [u8],
+    }
+
+    /// The name, and whether the body tells it.
+    fn told(written: &Written<'_>) -> (Option<String>, bool) {
+        let (method, target) = written.line;
+        let scope =
+            format!("AWS4-HMAC-SHA256 Credential=AK/20261121/us-east-1/{}/aws4_request, Signature=0", written.service);
+        let fields = written.fields.iter().chain([("authorization", &*scope)].iter()).copied().collect::<Vec<_>>();
+        let field = |(name, value): (&'static str, &str)| {
+            (HeaderName::from_static(name), HeaderValue::from_str(value).unwrap())
+        };
+        let headers: HeaderMap = fields.into_iter().map(field).collect();
+        let (path, query) = target.split_once('?').map_or((target, None), |(path, query)| (path, Some(query)));
+        let method: Method = method.parse().unwrap();
+        let head = Head { method: &method, host: "localhost", path, query, headers: &headers };
+        let request = decode(&head, written.body).unwrap();
+        (request.resource.as_ref().map(|found| found.name.to_string()), stands_in_body(&request, &head))
+    }
+
+    const FORM: (&str, &str) = ("content-type", "application/x-www-form-urlencoded");
+
+    #[test]
+    fn every_protocol_tells_its_resource() {
+        let zone = b"<CreateHostedZoneRequest><VPC><VPCId>v</VPCId></VPC><Name>example.org</Name><CallerReference>1</CallerReference>";
+        for (line, service, fields, body, expected) in [
+            (
+                ("POST", "/service/GraniteServiceVersion20100801/operation/PutMetricData"),
+                "monitoring",
+                &[("smithy-protocol", "rpc-v2-cbor")][..],
+                &b"\xbf\x69Namespace\x64shop"[..],
+                ("shop", true),
+            ),
+            (("POST", "/2013-04-01/hostedzone"), "route53", &[], zone, ("example.org", true)),
+            (("POST", "/"), "iam", &[FORM], b"Action=GetRole&RoleName=admin&Version=2010-05-08", ("admin", true)),
+            (("GET", "/?Action=GetRole&RoleName=admin&Version=2010-05-08"), "iam", &[], b"", ("admin", false)),
+            (
+                ("POST", "/"),
+                "ec2",
+                &[FORM],
+                b"Action=TerminateInstances&Version=2016-11-15&InstanceId.1=i-1&InstanceId.2=i-2",
+                ("i-1", true),
+            ),
+            (("GET", "/2015-03-31/event-source-mappings?FunctionName=pay%3Alive"), "lambda", &[], b"", ("pay", false)),
+            (("GET", "/restapis/0a1b/stages/live"), "apigateway", &[], b"", ("0a1b", false)),
+            (("POST", "/clusters"), "eks", &[], br#"{"name": "main"}"#, ("main", true)),
+        ] {
+            let found = told(&Written { line, service, fields, body });
+            assert_eq!(found, (Some(expected.0.to_owned()), expected.1), "{line:?}");
+        }
+    }
+
+    #[test]
+    fn a_forms_last_value_counts_only_where_the_form_is_whole() {
+        let body = b"Action=GetRole&Version=2010-05-08&RoleName=adm";
+        let of_length = |length: &str| {
+            let fields = [FORM, ("content-length", length)];
+            told(&Written { line: ("POST", "/"), service: "iam", fields: &fields, body }).0
+        };
+        assert_eq!(of_length("46").as_deref(), Some("adm"));
+        assert_eq!(of_length("48"), None);
+    }
+
+    #[test]
+    fn a_compressed_body_is_not_asked() {
+        let target = [("x-amz-target", "GraniteServiceVersion20100801.PutMetricData"), ("content-encoding", "gzip")];
+        let asked = |fields| told(&Written { line: ("POST", "/"), service: "monitoring", fields, body: b"" }).1;
+        assert_eq!((asked(&target[..1]), asked(&target)), (true, false));
+    }
+}

@@ -49,7 +49,7 @@ fn rank(service: &str, input: &Input, name: &str, noun: &str) -> Option<(u8, usi
     let order = |rank: u8, at: Option<usize>| at.map(|at| (rank, at));
     let is = |rank: u8, holds: bool| holds.then_some((rank, 0));
     let base = base(name);
-    if own.is_none() && listed(NEVER).is_some() {
+    if own.is_none() && (listed(NEVER).is_some() || name.ends_with("type") || name.ends_with("version")) {
         return None;
     }
     order(OWN, own)
@@ -283,6 +283,7 @@ mod tests {
     fn the_outermost_label_comes_first() {
         assert_eq!(members("lambda", "GetAlias"), ["FunctionName", "Name"]);
         assert_eq!(members("eks", "DescribeNodegroup"), ["name", "nodegroupName"]);
+        assert_eq!(members("route53", "ChangeTagsForResource"), ["ResourceId"]);
     }
 
     #[test]
