@@ -39,6 +39,11 @@ pub enum Command {
     /// Print the very answer that AWS would send for an error.
     #[command(after_help = ERROR_HELP)]
     Error(ErrorArgs),
+    /// Say what captured requests mean to AWS: JSON Lines or a HAR file in, JSON Lines out.
+    #[command(after_help = DECODE_HELP)]
+    Decode(DecodeArgs),
+    /// List the AWS services that Squall knows, or one service's operations and errors.
+    Services(ServicesArgs),
     /// Becomes CMD, which then dies with Squall.
     #[command(name = EXEC, hide = true)]
     Exec(ExecArgs),
@@ -85,6 +90,28 @@ pub struct CheckArgs {
     #[arg(required = true, value_name = "PROFILE")]
     pub profiles: Vec<String>,
     /// How to print what was found.
+    #[arg(long, value_enum, default_value_t = Output::Text)]
+    pub output: Output,
+}
+
+/// `squall decode`
+#[derive(Debug, Args)]
+pub struct DecodeArgs {
+    /// Add what each piece of evidence said.
+    #[arg(long)]
+    pub why: bool,
+    /// The requests [default: stdin].
+    #[arg(value_name = "FILE")]
+    pub file: Option<PathBuf>,
+}
+
+/// `squall services`
+#[derive(Debug, Args)]
+pub struct ServicesArgs {
+    /// A service, called as boto3 and the AWS CLI call it.
+    #[arg(value_name = "NAME")]
+    pub name: Option<String>,
+    /// How to print it.
     #[arg(long, value_enum, default_value_t = Output::Text)]
     pub output: Output,
 }
@@ -238,6 +265,13 @@ fn long_version() -> &'static str {
 
 /// The hidden subcommand's name.
 pub const EXEC: &str = "__exec";
+
+const DECODE_HELP: &str = "\
+A line in: {\"id\": …, \"method\": …, \"url\": …, \"headers\": [[name, value]…], \"body_b64\": …}
+
+Examples:
+  squall decode --why < requests.jsonl
+  squall decode session.har | jq -r .operation | sort | uniq -c";
 
 const RUN_HELP: &str = "\
 Exit codes: CMD's own (128+n if signal n ended it); 125 if Squall itself failed, 126 if CMD is not executable, 127 if it was not found.

@@ -14,11 +14,13 @@ fn main() -> ExitCode {
     start_log(cli.verbose);
     match cli.command {
         Command::Check(args) => check(&args),
+        Command::Decode(args) => command::decode::main(&args),
         Command::Demo(args) => command::demo::main(&args),
         Command::Error(args) => command::error::main(&args),
         Command::Exec(args) => command::child::exec(&args),
         Command::Run(args) => command::run::main(&args),
         Command::Serve(args) => command::serve::main(&args),
+        Command::Services(args) => command::services::main(&args),
     }
 }
 

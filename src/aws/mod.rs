@@ -4,7 +4,9 @@
 //! [`protocol::synthesize`] turns an [`protocol::AwsError`] into the bytes AWS would have sent, and [`idiom::idiom`] knows which
 //! error a service gives when it throttles or breaks. What exists comes from [`catalog`].
 
+mod account;
 pub mod catalog;
+pub mod client;
 mod credential;
 mod endpoint;
 pub mod idiom;
@@ -14,3 +16,4 @@ mod quirk;
 pub mod request;
 pub mod resource;
 mod uri;
+pub mod why;

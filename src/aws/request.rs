@@ -5,16 +5,20 @@
 //! then at a prefix of the body. It is total: what is not understood is [`Foreign`], never an error and never a guess.
 
 use std::borrow::Cow;
+use std::cell::Cell;
 use std::fmt;
 
 use compact_str::CompactString;
 use smallvec::{SmallVec, smallvec};
 
+use super::account;
 use super::catalog::{Operation, Service};
+use super::client::Client;
 use super::credential::Scope;
 use super::endpoint::Endpoint;
 use super::protocol::{cbor, json, query, rest};
 use super::resource::{self, Resource};
+use super::why::{Clue, Why};
 
 /// What decoding looks at: the head of a request, borrowed.
 #[derive(Clone, Copy, Debug)]
@@ -50,7 +54,22 @@ pub enum Protocol {
     RestXml,
 }
 
-/// One way to read a request.
+impl Protocol {
+    /// Its name in output: `json-1.0`, `rest-xml`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Cbor => "rpc-v2-cbor",
+            Self::Ec2 => "ec2",
+            Self::Json10 => "json-1.0",
+            Self::Json11 => "json-1.1",
+            Self::Query => "query",
+            Self::RestJson => "rest-json",
+            Self::RestXml => "rest-xml",
+        }
+    }
+}
+
+/// One way to read a request. Displayed: `s3.GetObject`, or the service alone.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Reading {
     /// Which service.
@@ -72,18 +91,22 @@ pub struct AwsRequest {
     pub protocol: Protocol,
     /// Whether the method was HEAD: an answer then has no body.
     pub head_only: bool,
+    /// From which evidence the readings came.
+    pub why: Why,
     /// The region signed for, or named by the host.
     pub region: Option<CompactString>,
     /// Who signed.
     pub access_key: Option<AccessKeyId>,
+    /// The account that the request names, else the one that the access key id was made for: twelve digits.
+    pub account: Option<CompactString>,
+    /// Which SDK made it.
+    pub client: Option<Box<Client>>,
     /// `amz-sdk-invocation-id`: one SDK call, constant over its attempts.
     pub invocation: Option<CompactString>,
     /// `attempt=` of `amz-sdk-request`, from 1.
     pub attempt: Option<u32>,
     /// `max=` of `amz-sdk-request`.
     pub max_attempts: Option<u32>,
-    /// The account that the request names: twelve digits.
-    pub account: Option<CompactString>,
     /// What it is about, as far as what was looked at tells ([`resource::stands_in_body`]).
     pub resource: Option<Resource>,
 }
@@ -107,6 +130,10 @@ impl Foreign {
     }
 }
 
+/// How much of a body decoding ever looks at, compressed or not. Action and Version come first in what SDKs write; a form that has not
+/// said them by then is read without.
+pub const MOST_OF_BODY: usize = 16 << 10;
+
 /// Whether [`decode`] wants to see the beginning of the body: a form whose Action is not in the query.
 pub fn needs_body(head: &Head<'_>) -> bool {
     query::is_form(head) && !json::has_target(head) && !query::has_action(head)
@@ -119,28 +146,33 @@ pub fn needs_body(head: &Head<'_>) -> bool {
 pub fn decode(head: &Head<'_>, body_prefix: &[u8]) -> Result<AwsRequest, Foreign> {
     let host = lower_case(head.host);
     let scope = Scope::read(head);
-    let request = Evidence { head, scope: &scope, host: &host };
-    let form = query::Form::read(head, body_prefix);
+    let request = Evidence { head, scope: &scope, host: &host, why: Cell::default() };
+    let body = query::plain(head, body_prefix);
+    let form = query::Form::read(head, &body);
     let found = cbor::read(&request)
         .or_else(|| json::read(&request))
         .or_else(|| form.as_ref().and_then(|form| query::read(&request, form)))
         .map_or_else(|| rest::read(&request), Ok)?;
     let region = scope.region.as_deref().or_else(|| request.endpoint().region).map(CompactString::from);
     let access_key = scope.access_key.as_deref().or_else(|| form.as_ref()?.access_key.as_deref());
+    let account =
+        account::named(head, &host, found.readings.first()).or_else(|| access_key.and_then(account::of_access_key));
     let (attempt, max_attempts) = attempts(head);
     let mut request = AwsRequest {
         readings: found.readings,
+        why: request.why.get(),
         protocol: found.protocol,
         head_only: head.method == http::Method::HEAD,
         region,
         access_key: access_key.map(|key| AccessKeyId(key.into())),
-        invocation: header(head, "amz-sdk-invocation-id").filter(|id| !id.is_empty()).map(CompactString::from),
+        account,
+        client: Client::read(head).map(Box::new),
+        invocation: head.header("amz-sdk-invocation-id").filter(|id| !id.is_empty()).map(CompactString::from),
         attempt,
         max_attempts,
-        account: None,
         resource: None,
     };
-    request.is_about(resource::read(&request, head, body_prefix));
+    request.is_about(resource::read(&request, head, &body));
     Ok(request)
 }
 
@@ -150,6 +182,8 @@ pub(super) struct Evidence<'a> {
     pub(super) scope: &'a Scope<'a>,
     /// The host in lower case.
     pub(super) host: &'a str,
+    /// The clues that decided so far.
+    why: Cell<Why>,
 }
 
 /// What a reader found.
@@ -168,7 +202,26 @@ impl<'a> Evidence<'a> {
 
     /// A header's text.
     pub(super) fn header(&self, name: &str) -> Option<&'a str> {
-        header(self.head, name)
+        self.head.header(name)
+    }
+
+    /// A clue decided something.
+    pub(super) fn note(&self, clue: Clue) {
+        self.why.set(self.why.get().and(clue));
+    }
+}
+
+impl<'a> Head<'a> {
+    /// The text of a header, where it is visible ASCII.
+    pub(super) fn header(&self, name: &str) -> Option<&'a str> {
+        self.headers.get(name)?.to_str().ok()
+    }
+
+    /// The service id that SDKs other than botocore put into their User-Agent: `api/s3#3.1`, `api/dynamodb/1.2`.
+    pub(super) fn service_in_user_agent(&self) -> Option<&'a str> {
+        let agents = ["user-agent", "x-amz-user-agent"].into_iter().filter_map(|name| self.header(name));
+        let mut words = agents.flat_map(|agent| agent.split(' '));
+        words.find_map(|word| word.strip_prefix("api/")?.split(['#', '/']).next()).filter(|id| !id.is_empty())
     }
 }
 
@@ -182,12 +235,14 @@ impl AwsRequest {
                 .operation
                 .and_then(|operation| operation.route)
                 .is_some_and(|(method, _)| method == "HEAD"),
+            why: Why::default(),
             region: None,
             access_key: None,
+            account: None,
+            client: None,
             invocation: None,
             attempt: None,
             max_attempts: None,
-            account: None,
             resource: None,
         }
     }
@@ -204,6 +259,22 @@ impl AwsRequest {
     pub fn reading(&self) -> Option<&Reading> {
         self.readings.first()
     }
+
+    /// Settles what the wire leaves open: of readings as `of` or as `instead`, only those as `instead` stay.
+    pub fn settle(&mut self, of: &Service, instead: &Service) {
+        let holds = |service: &Service| self.readings.iter().any(|reading| reading.service == service);
+        if holds(of) && holds(instead) {
+            self.readings.retain(|reading| reading.service == instead);
+            self.why = self.why.and(Clue::Alias);
+        }
+    }
+}
+
+impl fmt::Display for Reading {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.service.name)?;
+        self.operation.map_or(Ok(()), |operation| write!(f, ".{}", operation.name))
+    }
 }
 
 impl fmt::Debug for AccessKeyId {
@@ -216,14 +287,9 @@ impl fmt::Debug for AccessKeyId {
     }
 }
 
-/// The text of a header, where it is visible ASCII.
-fn header<'a>(head: &Head<'a>, name: &str) -> Option<&'a str> {
-    head.headers.get(name)?.to_str().ok()
-}
-
 /// `attempt=` and `max=` of `amz-sdk-request: ttl=…; attempt=1; max=3`, in any order.
 fn attempts(head: &Head<'_>) -> (Option<u32>, Option<u32>) {
-    let told = header(head, "amz-sdk-request").unwrap_or_default();
+    let told = head.header("amz-sdk-request").unwrap_or_default();
     let number = |name: &str| {
         told.split(';').find_map(|part| part.trim().strip_prefix(name)?.strip_prefix('=')?.trim().parse::<u32>().ok())
     };

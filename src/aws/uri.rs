@@ -225,6 +225,22 @@ pub(super) fn decoded(raw: &str) -> Cow<'_, str> {
     percent_decode_str(raw).decode_utf8_lossy()
 }
 
+/// What stands between colons, plain or percent-encoded.
+pub(super) fn parts_at_colons(raw: &str) -> impl Iterator<Item = &str> {
+    let mut rest = Some(raw);
+    std::iter::from_fn(move || {
+        let text = rest?;
+        let plain = text.find(':').map(|at| (at, 1));
+        let coded = text.find("%3A").or_else(|| text.find("%3a")).map(|at| (at, 3));
+        let (part, after) = match plain.into_iter().chain(coded).min() {
+            Some((at, length)) => (text.get(..at)?, text.get(at + length..)),
+            None => (text, None),
+        };
+        rest = after;
+        Some(part)
+    })
+}
+
 /// A path without the slashes around it, and whether there was one at its end.
 fn between_slashes(path: &str) -> (&str, bool) {
     let inner = path.strip_prefix('/').unwrap_or(path);

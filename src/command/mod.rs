@@ -2,6 +2,7 @@
 
 pub mod check;
 pub mod child;
+pub mod decode;
 pub mod demo;
 pub mod descriptors;
 pub mod environment;
@@ -10,4 +11,5 @@ pub mod hints;
 pub mod launch;
 pub mod run;
 pub mod serve;
+pub mod services;
 pub mod told;

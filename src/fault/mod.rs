@@ -133,20 +133,9 @@ pub(crate) mod tests {
     /// A request for one operation, in its service's own protocol.
     pub(crate) fn request(service: &str, operation: &str) -> AwsRequest {
         let service = catalog::service(service).unwrap();
-        AwsRequest {
-            readings: [Reading { service, operation: Some(service.operation(operation).unwrap()) }]
-                .into_iter()
-                .collect(),
-            protocol: service.protocols.first().copied().unwrap_or(Protocol::Json11),
-            head_only: false,
-            region: Some("us-east-1".into()),
-            access_key: None,
-            invocation: None,
-            attempt: None,
-            max_attempts: None,
-            account: None,
-            resource: None,
-        }
+        let reading = Reading { service, operation: Some(service.operation(operation).unwrap()) };
+        let protocol = service.protocols.first().copied().unwrap_or(Protocol::Json11);
+        AwsRequest { head_only: false, region: Some("us-east-1".into()), ..AwsRequest::of(reading, protocol) }
     }
 
     /// Reads a `fault:` written as a YAML value.

@@ -8,12 +8,13 @@ use serde::{Serialize, Serializer};
 use smallvec::SmallVec;
 
 use crate::aws::request::AccessKeyId;
+use crate::aws::why::Why;
 use crate::profile::plan::RuleName;
 
 /// One request and its answer, closed. Durations are microseconds; serialised, it is one ledger line (`docs/report.md`).
 ///
-/// Nothing secret can stand in it: no query, no header or body value but the access key id, the SDK's own retry
-/// counters, and the name of the resource.
+/// Nothing secret can stand in it: no query, no header or body value but the access key id, an account id, the SDK's name and its own
+/// retry counters, and the name of the resource.
 #[derive(Clone, Debug, Serialize)]
 pub struct Entry {
     #[serde(rename = "v")]
@@ -39,6 +40,9 @@ pub struct Entry {
     /// What else the request may mean, as `service.Operation`; nearly always empty.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub candidates: Vec<CompactString>,
+    /// From which evidence the reading came: `scope+route`.
+    #[serde(serialize_with = "as_text", skip_serializing_if = "Option::is_none")]
+    pub why: Option<Why>,
     /// The region signed for, or named by the host.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub region: Option<CompactString>,
@@ -48,6 +52,12 @@ pub struct Entry {
     /// Who signed: the key's id, never the secret.
     #[serde(serialize_with = "as_key_id", skip_serializing_if = "Option::is_none")]
     pub access_key: Option<AccessKeyId>,
+    /// The account that the request names, or that the key was made for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub account: Option<CompactString>,
+    /// SDK and version, and the tool around it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub client: Option<CompactString>,
     /// `amz-sdk-invocation-id`: one SDK call, the same for all its attempts.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub invocation: Option<CompactString>,
@@ -146,9 +156,12 @@ impl Entry {
             service: None,
             operation: None,
             candidates: Vec::new(),
+            why: None,
             region: None,
             resource: None,
             access_key: None,
+            account: None,
+            client: None,
             invocation: None,
             attempt: None,
             max_attempts: None,
@@ -222,6 +235,13 @@ fn as_rfc3339<S: Serializer>(time: &Timestamp, serializer: S) -> Result<S::Ok, S
     serializer.collect_str(&format_args!("{time:.6}"))
 }
 
+fn as_text<S: Serializer>(text: &Option<Why>, serializer: S) -> Result<S::Ok, S::Error> {
+    match text {
+        Some(text) => serializer.collect_str(text),
+        None => serializer.serialize_none(),
+    }
+}
+
 fn as_key_id<S: Serializer>(key: &Option<AccessKeyId>, serializer: S) -> Result<S::Ok, S::Error> {
     key.as_ref().map(|key| key.0.as_str()).serialize(serializer)
 }
@@ -238,15 +258,18 @@ fn is_zero(number: &u64) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::aws::why::Clue;
 
     fn throttled() -> Entry {
         let mut entry = Entry::open(7, "2026-03-01T10:00:00.25Z".parse().unwrap(), Mode::Connect);
         entry.host = "dynamodb.us-east-1.amazonaws.com".into();
         entry.method = "POST".into();
         (entry.service, entry.operation) = (Some("dynamodb"), Some("PutItem"));
+        entry.why = Some(Why::default().and(Clue::Target).and(Clue::Host));
         entry.region = Some("us-east-1".into());
         entry.resource = Some("orders".into());
         entry.access_key = Some(AccessKeyId("AKIAIOSFODNN7EXAMPLE".into()));
+        (entry.account, entry.client) = (Some("123456789012".into()), Some("boto3 1.44.5".into()));
         entry.invocation = Some("a-b-c".into());
         (entry.attempt, entry.max_attempts) = (Some(2), Some(5));
         (entry.outcome, entry.side, entry.status) = (Outcome::Injected, Some(Side::Injected), Some(400));
@@ -263,8 +286,8 @@ mod tests {
             line,
             concat!(
                 r#"{"v":1,"seq":7,"started":"2026-03-01T10:00:00.250000Z","mode":"connect","host":"dynamodb.us-east-1.amazonaws.com","#,
-                r#""method":"POST","service":"dynamodb","operation":"PutItem","region":"us-east-1","resource":"orders","access_key":"AKIAIOSFODNN7EXAMPLE","#,
-                r#""invocation":"a-b-c","attempt":2,"max_attempts":5,"status":400,"side":"injected","outcome":"injected","#,
+                r#""method":"POST","service":"dynamodb","operation":"PutItem","why":"target+host","region":"us-east-1","resource":"orders","#,
+                r#""access_key":"AKIAIOSFODNN7EXAMPLE","account":"123456789012","client":"boto3 1.44.5","invocation":"a-b-c","attempt":2,"max_attempts":5,"status":400,"side":"injected","outcome":"injected","#,
                 r#""rules":["throttle-writes"],"delay_us":1000,"first_byte_us":1100,"total_us":1204,"request_bytes":0,"response_bytes":119}"#,
             )
         );

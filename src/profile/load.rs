@@ -53,6 +53,7 @@ pub fn load(sources: &[Source], seed: Option<u64>) -> Result<Loaded, LoadError> 
     let profiles: Vec<(&Source, Profile)> =
         sources.iter().filter_map(|source| Some((source, parse(source, &mut problems)?))).collect();
     check_names(&profiles, &mut problems);
+    check_aliases(&profiles, &mut problems);
     let written = check_seeds(&profiles, seed, &mut problems);
     for (source, profile) in &profiles {
         problems.extend(profile.rules.iter().flat_map(doubts).map(|complaint| Problem::warning(source, complaint)));
@@ -61,9 +62,10 @@ pub fn load(sources: &[Source], seed: Option<u64>) -> Result<Loaded, LoadError> 
         return Err(LoadError::new(problems));
     }
     let names = profiles.iter().map(|(source, profile)| name_of(source, profile).to_owned()).collect();
+    let aliases = profiles.iter().flat_map(|(_, profile)| profile.aliases.iter().copied()).collect();
     let rules = profiles.into_iter().flat_map(|(_, profile)| profile.rules).collect();
     let given = seed.or(written);
-    let plan = Plan::new(names, given.unwrap_or_else(draw_seed), rules);
+    let plan = Plan::new(names, given.unwrap_or_else(draw_seed), aliases, rules);
     Ok(Loaded { plan, warnings: problems, seed_was_drawn: given.is_none() })
 }
 
@@ -132,6 +134,21 @@ fn check_names(profiles: &[(&Source, Profile)], problems: &mut Vec<Problem>) {
             let complaint = Complaint::new(rule.name_at, format!("a second rule is called `{}`", rule.name));
             let complaint = Complaint { help: where_first, ..complaint };
             problems.push(Problem::error(source, complaint));
+        }
+    }
+}
+
+/// A service has one alias in all profiles together, else it would depend on their order which it means.
+fn check_aliases(profiles: &[(&Source, Profile)], problems: &mut Vec<Problem>) {
+    let mut seen: HashMap<&str, &str> = HashMap::new();
+    for (source, profile) in profiles {
+        for alias in &profile.aliases {
+            let (of, instead) = (alias.of.name, alias.instead.name);
+            let earlier = *seen.entry(of).or_insert(instead);
+            if earlier != instead {
+                let message = format!("`{of}` is `{earlier}` by an earlier profile, and `{instead}` by this");
+                problems.push(Problem::error(source, Complaint::new(alias.at, message)));
+            }
         }
     }
 }

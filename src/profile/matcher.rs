@@ -10,6 +10,7 @@ mod read;
 use std::fmt;
 
 use pattern::{Pattern, any_fits};
+pub use read::no_such_service;
 use read::{read_access_key, read_account, read_operations, read_region, read_resource, read_services};
 
 use crate::{

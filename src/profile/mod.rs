@@ -14,6 +14,7 @@
 //!
 //! It does not act on what it decides, and what happened is not its affair: see `proxy::inject` and `ledger`.
 
+mod alias;
 pub mod dice;
 pub mod load;
 mod matcher;
@@ -24,7 +25,7 @@ mod schema;
 mod state;
 
 pub use load::{Loaded, Source};
-pub use matcher::Matcher;
+pub use matcher::{Matcher, no_such_service};
 pub use plan::{Plan, Rule, RuleName, Verdict};
 pub use problem::{LoadError, Problem};
 pub use schedule::{Calls, Per, Schedule};

@@ -9,6 +9,7 @@ use std::{fmt, sync::Arc, time::Duration};
 use smallvec::SmallVec;
 
 use super::{
+    alias::Alias,
     dice::{Dice, Roll},
     matcher::Matcher,
     schedule::{Per, Schedule},
@@ -29,6 +30,7 @@ pub struct RuleName(Arc<str>);
 pub struct Plan {
     profiles: Vec<String>,
     seed: u64,
+    aliases: Vec<Alias>,
     rules: Vec<Rule>,
 }
 
@@ -55,8 +57,8 @@ pub struct Verdict {
 }
 
 impl Plan {
-    pub(super) fn new(profiles: Vec<String>, seed: u64, rules: Vec<super::schema::Rule>) -> Self {
-        Self { profiles, seed, rules: rules.into_iter().map(|rule| Rule::new(rule, seed)).collect() }
+    pub(super) fn new(profiles: Vec<String>, seed: u64, aliases: Vec<Alias>, rules: Vec<super::schema::Rule>) -> Self {
+        Self { profiles, seed, aliases, rules: rules.into_iter().map(|rule| Rule::new(rule, seed)).collect() }
     }
 
     /// The names of the profiles it was made from, in the order given.
@@ -82,6 +84,11 @@ impl Plan {
     /// Whether a rule that may fit this request asks what it is about.
     pub fn asks_for_resource(&self, request: &AwsRequest) -> bool {
         self.rules.iter().any(|rule| rule.matcher.asks_for_resource(request))
+    }
+
+    /// Settles by the profile's aliases what the wire leaves open.
+    pub fn settle(&self, request: &mut AwsRequest) {
+        self.aliases.iter().for_each(|alias| alias.settle(request));
     }
 
     /// What should happen to this request, which is counted by doing so. `states` must have been made for this plan.

@@ -3,7 +3,7 @@
 //! [`Profile::read`] turns a tree into typed parts and notes every complaint on the way, so that one run tells all mistakes of a file.
 //! What several profiles are together (equal names, one seed) is [`super::load`]'s affair.
 
-use super::{RuleName, matcher::Matcher, schedule::Schedule};
+use super::{RuleName, alias::Alias, matcher::Matcher, schedule::Schedule};
 use crate::fault::{
     self, Fault,
     written::{At, Complaint, Content, Node},
@@ -14,6 +14,7 @@ use crate::fault::{
 pub(super) struct Profile {
     pub(super) name: Option<String>,
     pub(super) seed: Option<(At, u64)>,
+    pub(super) aliases: Vec<Alias>,
     pub(super) rules: Vec<Rule>,
 }
 
@@ -35,13 +36,14 @@ impl Profile {
             let complaint = Complaint::new(document.at, "the profile is empty");
             return note.take(Err(complaint.help("a profile that does nothing says so: `rules: []`")));
         }
-        let fields = note.take(document.fields("the profile", &["name", "seed", "rules"]))?;
+        let fields = note.take(document.fields("the profile", &["name", "seed", "services", "rules"]))?;
         let name = note.take(fields.optional("name").and_then(|node| node.map(read_profile_name).transpose()));
         let seed = note.take(fields.optional("seed").and_then(|node| node.map(read_seed).transpose()));
+        let aliases = note.take(fields.optional("services").and_then(|node| node.map(Alias::read).transpose()));
         let rules =
             note.take(fields.required("rules").map_err(none_on_purpose).and_then(read_rules)).unwrap_or_default();
         let rules = rules.iter().filter_map(|node| Rule::read(node, &mut note)).collect();
-        Some(Self { name: name.flatten(), seed: seed.flatten(), rules })
+        Some(Self { name: name.flatten(), seed: seed.flatten(), aliases: aliases.flatten().unwrap_or_default(), rules })
     }
 }
 

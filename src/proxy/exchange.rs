@@ -186,13 +186,15 @@ fn note(entry: &mut Entry, aws: &AwsRequest) {
         entry.operation = first.operation.map(|operation| operation.name);
     }
     entry.candidates = readings
-        .filter_map(|reading| {
-            Some(CompactString::from(format!("{}.{}", reading.service.name, reading.operation?.name)))
-        })
+        .filter(|reading| reading.operation.is_some())
+        .map(|reading| compact_str::format_compact!("{reading}"))
         .collect();
+    entry.why = Some(aws.why);
     entry.region.clone_from(&aws.region);
     entry.resource = aws.resource.as_ref().map(|resource| resource.name.clone());
     entry.access_key = aws.access_key.clone();
+    entry.account.clone_from(&aws.account);
+    entry.client = aws.client.as_deref().map(|client| compact_str::format_compact!("{client}"));
     entry.invocation.clone_from(&aws.invocation);
     entry.attempt = aws.attempt;
     entry.max_attempts = aws.max_attempts;

@@ -68,6 +68,9 @@ async fn understand(
         ahead = Ahead::read(&mut request).await;
     }
     let mut aws = request::decode(&head(route, &request), &ahead.bytes());
+    if let Ok(aws) = &mut aws {
+        proxy.plan.settle(aws);
+    }
     if let Ok(aws) = &mut aws
         && ahead.is_empty()
         && names_resource_in_body(proxy, route, &request, aws)

@@ -30,4 +30,5 @@ mod sigv4;
 mod support;
 mod tls;
 mod transparent;
+mod understood;
 mod wire;

@@ -108,7 +108,7 @@ fn every_profile_in_the_readme_and_the_guide_loads() {
         }
         count += 1;
     }
-    assert_eq!(count, 6);
+    assert_eq!(count, 7);
 }
 
 /// Each line of a fragment is one way to write a key; each gets a rule.

@@ -8,6 +8,7 @@ use super::{Told, insert_usual, json, members};
 use crate::aws::catalog::{self, Service};
 use crate::aws::quirk;
 use crate::aws::request::{Evidence, Found, Protocol};
+use crate::aws::why::Clue;
 
 /// Reads `POST […]/service/<ServiceShape>/operation/<Operation>` with `smithy-protocol: rpc-v2-cbor`. The service shape is what stands in
 /// `X-Amz-Target` of the JSON protocols, without a namespace.
@@ -20,6 +21,7 @@ pub(in crate::aws) fn read(request: &Evidence<'_>) -> Option<Found> {
         [] => json::readings(request, &[namespaced(shape)?], name),
         services => json::readings(request, services, name),
     };
+    request.note(Clue::CborPath);
     Some(Found { protocol: Protocol::Cbor, readings })
 }
 

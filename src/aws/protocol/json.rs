@@ -8,6 +8,7 @@ use super::{Told, insert, insert_usual};
 use crate::aws::catalog::{self, Service};
 use crate::aws::quirk;
 use crate::aws::request::{Evidence, Found, Head, Protocol, Reading};
+use crate::aws::why::Clue;
 
 pub(in crate::aws) fn has_target(head: &Head<'_>) -> bool {
     head.headers.contains_key("x-amz-target")
@@ -21,6 +22,7 @@ pub(in crate::aws) fn read(request: &Evidence<'_>) -> Option<Found> {
         [] => by_scope(request, name)?,
         found => found,
     };
+    request.note(Clue::Target);
     let readings = readings(request, services, name);
     let first = readings.first()?.service;
     let usual = || if first.speaks(Protocol::Json10) { Protocol::Json10 } else { Protocol::Json11 };
@@ -43,7 +45,10 @@ fn by_scope(request: &Evidence<'_>, name: &str) -> Option<&'static [&'static Ser
     let acts = |service: &&'static Service| {
         (service.speaks(Protocol::Json10) || service.speaks(Protocol::Json11)) && service.operation(name).is_some()
     };
-    services.iter().any(acts).then_some(services)
+    services.iter().any(acts).then(|| {
+        request.note(Clue::Scope);
+        services
+    })
 }
 
 /// The version that the request's content type names.

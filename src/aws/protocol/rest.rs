@@ -7,6 +7,7 @@ use crate::aws::catalog::{self, Service};
 use crate::aws::quirk;
 use crate::aws::request::{Evidence, Foreign, Found, Protocol, Reading};
 use crate::aws::uri::{self, Target};
+use crate::aws::why::Clue;
 
 type Services = SmallVec<[&'static Service; 2]>;
 
@@ -20,9 +21,17 @@ pub(in crate::aws) fn read(request: &Evidence<'_>) -> Result<Found, Foreign> {
     if services.is_empty() {
         return unsigned(request);
     }
+    request.note(if request.scope.service.is_some() { Clue::Scope } else { Clue::Host });
     let hosted: Services = services.iter().filter(|service| endpoint.services.contains(service)).copied().collect();
     let bucket = endpoint.bucket.filter(|_| services.iter().any(|service| service.name == "s3"));
     let mut readings = routed(request, &hosted, bucket);
+    if !readings.is_empty() && hosted.len() < services.len() {
+        request.note(Clue::Host);
+        let others = services.iter().filter(|service| !hosted.contains(service));
+        let twin =
+            readings.first().and_then(|best| others.filter_map(|service| prefixed_twin(request, service, best)).next());
+        readings.extend(twin);
+    }
     if readings.is_empty() {
         readings = routed(request, &services, bucket);
     }
@@ -38,15 +47,25 @@ pub(in crate::aws) fn read(request: &Evidence<'_>) -> Result<Found, Foreign> {
     found(request, readings).ok_or(Foreign::NoEvidence)
 }
 
+/// The same operation of another service that comes to the same host by its host prefix: Signer's GetRevocationStatus goes to
+/// `data-` and Signer's host, which is Signer Data's own.
+fn prefixed_twin(request: &Evidence<'_>, service: &'static Service, best: &Reading) -> Option<Reading> {
+    let operation = service.operation(best.operation?.name)?;
+    let behind = request.host.strip_prefix(operation.host_prefix?)?;
+    let same = operation.route == best.operation?.route && behind.starts_with(service.endpoint_prefix);
+    same.then_some(Reading { service, operation: Some(operation) })
+}
+
 /// Puts the likeliest first: what the User-Agent names, what the host names, the service that is called as it signs.
 pub(super) fn prefer(request: &Evidence<'_>, readings: &mut SmallVec<[Reading; 1]>) {
     if readings.len() < 2 {
         return;
     }
-    if let Some(id) = user_agent_service(request) {
+    if let Some(id) = request.head.service_in_user_agent() {
         let named = |reading: &Reading| same_id(reading.service.id, id);
-        if readings.iter().any(named) {
+        if readings.iter().any(named) && !readings.iter().all(named) {
             readings.retain(|reading| named(reading));
+            request.note(Clue::UserAgent);
         }
     }
     let hosts = request.endpoint().services;
@@ -56,6 +75,10 @@ pub(super) fn prefer(request: &Evidence<'_>, readings: &mut SmallVec<[Reading; 1
         (!hosts.is_empty() && !hosts.contains(&reading.service), deprecated, !own)
     };
     readings.sort_by_key(rank);
+    let hosted = |reading: &Reading| hosts.contains(&reading.service);
+    if readings.iter().any(hosted) && !readings.iter().all(hosted) {
+        request.note(Clue::Host);
+    }
 }
 
 fn found(request: &Evidence<'_>, readings: SmallVec<[Reading; 1]>) -> Option<Found> {
@@ -98,16 +121,21 @@ fn routed(request: &Evidence<'_>, services: &[&'static Service], bucket: Option<
         return SmallVec::new();
     }
     if let Some(reading) = quirk::cloudsearchdomain::search(services, request.head) {
+        request.note(Clue::Route);
         return SmallVec::from_elem(reading, 1);
     }
     let target = target_of(request, bucket);
     let s3 = services.iter().find(|service| service.name == "s3");
     if let Some(reading) = s3.and_then(|service| quirk::s3::named(service, &target)) {
+        request.note(Clue::XId);
         return SmallVec::from_elem(reading, 1);
     }
     let mut readings = uri::best(services, &target);
     if readings.is_empty() && bucket.is_some() {
         readings = uri::best(services, &target_of(request, None));
+    }
+    if !readings.is_empty() {
+        request.note(Clue::Route);
     }
     quirk::s3::settle(request, &mut readings);
     readings
@@ -120,12 +148,16 @@ fn unsigned(request: &Evidence<'_>) -> Result<Found, Foreign> {
     if request.scope.service.is_some() {
         return Err(Foreign::UnknownService);
     }
-    let named = user_agent_service(request);
+    let named = request.head.service_in_user_agent();
     let by_sdk = named.is_some() || request.head.headers.contains_key("amz-sdk-invocation-id");
     if !by_sdk {
         let aws = crate::aws::partition::is_aws_host(request.host);
         return Err(if aws { Foreign::UnknownService } else { Foreign::NoEvidence });
     }
+    if named.is_some() {
+        request.note(Clue::UserAgent);
+    }
+    request.note(Clue::Route);
     let target = target_of(request, None);
     let rest = |service: &&'static Service| service.speaks(Protocol::RestJson) || service.speaks(Protocol::RestXml);
     let named = |service: &&'static Service| named.is_none_or(|id| same_id(service.id, id));
@@ -140,13 +172,6 @@ fn unsigned(request: &Evidence<'_>) -> Result<Found, Foreign> {
     }
     prefer(request, &mut readings);
     found(request, readings).ok_or(Foreign::NoEvidence)
-}
-
-/// The service id that SDKs other than botocore put into their User-Agent: `api/s3#3.1`, `api/dynamodb/1.2`.
-fn user_agent_service<'a>(request: &Evidence<'a>) -> Option<&'a str> {
-    let agents = ["user-agent", "x-amz-user-agent"].into_iter().filter_map(|name| request.header(name));
-    let mut words = agents.flat_map(|agent| agent.split(' '));
-    words.find_map(|word| word.strip_prefix("api/")?.split(['#', '/']).next()).filter(|id| !id.is_empty())
 }
 
 /// SDKs write service ids in their own case and with their own separators.

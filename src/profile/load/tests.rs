@@ -41,6 +41,17 @@ fn the_seed_is_given_or_written_or_drawn_and_there_is_one() {
 }
 
 #[test]
+fn profiles_agree_on_what_a_service_stands_for() {
+    let alias = |name: &str, of: &str| source(name, &format!("services: {{{of}}}\nrules: []\n"));
+    let (neptune, docdb) = (alias("neptune.yaml", "rds: neptune"), alias("docdb.yaml", "rds: docdb"));
+    assert!(load(&[neptune.clone(), neptune.clone(), alias("lambda.yaml", "lambda: lambda-microvms")], None).is_ok());
+    assert_eq!(
+        messages(&[neptune, docdb], None),
+        ["docdb.yaml:1:12: `rds` is `neptune` by an earlier profile, and `docdb` by this"]
+    );
+}
+
+#[test]
 fn all_mistakes_of_a_file_are_told_at_once_in_its_order() {
     let text = "seed: x\nrules:\n  - name: a\n    match: {service: s33}\n    when: {limit: 0}\n    fault: thrott\n  - fault: internal\n";
     assert_eq!(

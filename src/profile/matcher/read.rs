@@ -14,11 +14,17 @@ pub(super) fn read_services(node: &Node) -> Result<Vec<&'static Service>, Compla
     if !pattern.is_literal() {
         return Err(Complaint::new(node.at, format!("`{pattern}` fits no AWS service")));
     }
-    let complaint = Complaint::new(node.at, format!("unknown service `{pattern}`"));
-    Err(match otherwise_called(&pattern.0) {
-        Some(service) => complaint.help(format!("it is called `{}` here", service.name)),
-        None => complaint.nearest(&pattern.0, catalog::services().iter().map(|service| service.name)),
-    })
+    let help = no_such_service(&pattern.0);
+    Err(Complaint { help, ..Complaint::new(node.at, format!("unknown service `{pattern}`")) })
+}
+
+/// What to say to someone who wrote this for a service's name: the right name, if it can be told.
+pub fn no_such_service(name: &str) -> Option<String> {
+    match otherwise_called(name) {
+        Some(service) => Some(format!("it is called `{}` here", service.name)),
+        None => nearest(name, catalog::services().iter().map(|service| service.name))
+            .map(|near| format!("did you mean `{near}`?")),
+    }
 }
 
 /// A service by another of its names: `DynamoDB`, `states`, `monitoring`.

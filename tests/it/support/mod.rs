@@ -12,6 +12,7 @@ pub(crate) mod sigv4;
 pub(crate) mod squall;
 pub(crate) mod toolchain;
 pub(crate) mod upstream;
+pub(crate) mod written;
 
 use std::time::Duration;
 

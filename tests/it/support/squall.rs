@@ -1,10 +1,12 @@
 //! A Squall of the test's own, in this process, on a free port.
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use squall::command::launch::{Finished, Running};
+use squall::ledger::Ledger;
 use squall::net::connect::Roots;
 use squall::net::dial::Dialer;
 use squall::net::limits::Limits;
@@ -85,6 +87,12 @@ impl Setup {
     /// Without `x-squall-fault`.
     pub(crate) fn unmarked(mut self) -> Self {
         self.settings.marked = false;
+        self
+    }
+
+    /// With its exchanges in this file.
+    pub(crate) fn keeping(mut self, ledger: &Path) -> Self {
+        self.settings.ledger = Ledger::open(Some(ledger)).unwrap();
         self
     }
 
