@@ -32,6 +32,9 @@ fn decoding(criterion: &mut Criterion) {
         "lambda-Invoke",
         "cloudwatch-PutMetricData-cbor",
         "rds-CreateDBCluster-three-readings",
+        "s3-GetObject-anonymous-sdk-localhost",
+        "dynamodb-DescribeTable-terraform",
+        "cloudwatch-PutMetricData-compressed-form",
     ] {
         let request = Written::of_case(&folder.join(case));
         criterion.bench_function(case, |bencher| bencher.iter(|| read(&request)));

@@ -7,12 +7,14 @@
 //! `/agents/{id}`).
 
 use std::borrow::Cow;
+use std::collections::HashMap;
+use std::sync::OnceLock;
 
 use http::HeaderMap;
 use percent_encoding::percent_decode_str;
 use smallvec::SmallVec;
 
-use super::catalog::{Operation, Service};
+use super::catalog::{self, Operation, Service};
 use super::request::Reading;
 
 /// An operation's method and URI template.
@@ -100,6 +102,16 @@ impl Route {
         Some(Self { operation, method, segments, slash, constants, literal })
     }
 
+    /// Whether its operation carries no signature.
+    pub(super) fn is_unsigned(&self) -> bool {
+        self.operation.unsigned
+    }
+
+    /// Whether it is more than labels, which would fit any path.
+    pub(super) fn has_literal(&self) -> bool {
+        self.literal > 0
+    }
+
     fn fit(&self, target: &Target<'_>) -> Option<Fit> {
         if self.method != target.method || !self.fits_path(&target.segments, target.slash) {
             return None;
@@ -163,31 +175,50 @@ impl Segment {
 
 /// The readings whose routes fit best, those the model calls deprecated last; empty where none fits.
 pub(super) fn best(services: &[&'static Service], target: &Target<'_>) -> SmallVec<[Reading; 1]> {
-    best_of(services, target, |_| true)
+    best_of(services.iter().flat_map(|service| service.routes().iter().map(|route| (*service, route))), target)
 }
 
-/// As [`best`], among unsigned operations only.
-pub(super) fn best_unsigned(services: &[&'static Service], target: &Target<'_>) -> SmallVec<[Reading; 1]> {
-    best_of(services, target, |route| route.operation.unsigned)
+/// As [`best`], among the eligible routes of all services: ten thousand, of which only those with the same method and beginning are held
+/// against the request.
+pub(super) fn best_anywhere(
+    target: &Target<'_>,
+    eligible: impl Fn(&Service, &Route) -> bool,
+) -> SmallVec<[Reading; 1]> {
+    let first = decoded(target.segments.first().copied().unwrap_or_default());
+    let beginning = |first: &str| beginnings().get(target.method)?.get(first);
+    let literal = beginning(&first).filter(|_| !first.is_empty());
+    let routes = literal.into_iter().chain(beginning("")).flatten().copied();
+    best_of(routes.filter(|(service, route)| eligible(service, route)), target)
 }
 
-/// As [`best`], without the routes that are labels only and would fit any path.
-pub(super) fn best_literal(services: &[&'static Service], target: &Target<'_>) -> SmallVec<[Reading; 1]> {
-    best_of(services, target, |route| route.literal > 0)
+type Routed = (&'static Service, &'static Route);
+
+/// All routes by method and first segment; those that begin with a label stand under the empty text.
+fn beginnings() -> &'static HashMap<&'static str, HashMap<&'static str, Vec<Routed>>> {
+    static BEGINNINGS: OnceLock<HashMap<&str, HashMap<&str, Vec<Routed>>>> = OnceLock::new();
+    BEGINNINGS.get_or_init(|| {
+        let mut by_method: HashMap<_, HashMap<_, Vec<_>>> = HashMap::new();
+        for (service, route) in catalog::services().iter().flat_map(|s| s.routes().iter().map(move |r| (s, r))) {
+            let first = match route.segments.first() {
+                Some(Segment::Literal(text)) => *text,
+                _ => "",
+            };
+            by_method.entry(route.method).or_default().entry(first).or_default().push((service, route));
+        }
+        by_method
+    })
 }
 
-fn best_of(services: &[&'static Service], target: &Target<'_>, eligible: fn(&Route) -> bool) -> SmallVec<[Reading; 1]> {
+fn best_of(routes: impl Iterator<Item = Routed>, target: &Target<'_>) -> SmallVec<[Reading; 1]> {
     let mut best: Option<Fit> = None;
     let mut found: SmallVec<[Reading; 1]> = SmallVec::new();
-    for service in services {
-        for route in service.routes().iter().filter(|route| eligible(route)) {
-            let Some(fit) = route.fit(target).filter(|fit| best.is_none_or(|best| *fit >= best)) else { continue };
-            if best != Some(fit) {
-                found.clear();
-            }
-            best = Some(fit);
-            found.push(Reading { service, operation: Some(route.operation) });
+    for (service, route) in routes {
+        let Some(fit) = route.fit(target).filter(|fit| best.is_none_or(|best| *fit >= best)) else { continue };
+        if best != Some(fit) {
+            found.clear();
         }
+        best = Some(fit);
+        found.push(Reading { service, operation: Some(route.operation) });
     }
     found.sort_by_key(|reading| reading.operation.is_some_and(|operation| operation.deprecated));
     found
@@ -265,7 +296,6 @@ const MOST_PAIRS: usize = 256;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::aws::catalog;
 
     fn names(services: &[&str], method: &str, path: &str, query: Option<&str>) -> Vec<String> {
         let services: Vec<_> = services.iter().map(|name| catalog::service(name).unwrap()).collect();
@@ -311,5 +341,25 @@ mod tests {
         assert_eq!(get("analytics&id=x"), ["s3.GetBucketAnalyticsConfiguration"]);
         assert_eq!(get("analytics"), ["s3.ListBucketAnalyticsConfigurations"]);
         assert_eq!(get("lifecycle"), ["s3.GetBucketLifecycleConfiguration", "s3.GetBucketLifecycle"]);
+    }
+
+    #[test]
+    fn looking_only_at_routes_of_the_same_beginning_finds_what_looking_at_all_finds() {
+        let headers = HeaderMap::new();
+        let all: Vec<_> = catalog::services().iter().collect();
+        let routes = all.iter().flat_map(|service| service.operations()).filter_map(|operation| operation.route);
+        let mut tried = 0;
+        for (method, template) in routes.step_by(40) {
+            let (path, query) = template.split_once('?').map_or((template, None), |(path, query)| (path, Some(query)));
+            let filled: Vec<_> =
+                path.split('/').map(|part| if part.starts_with('{') { "x%2Dy" } else { part }).collect();
+            let path = filled.join("/");
+            let target = Target::new(method, None, &path, query, &headers);
+            let mut found = [best(&all, &target), best_anywhere(&target, |_, _| true)];
+            found.iter_mut().for_each(|found| found.sort_by_key(|reading| reading.to_string()));
+            assert!(found[0] == found[1] && !found[0].is_empty(), "{method} {path}: {found:?}");
+            tried += 1;
+        }
+        assert!(tried > 200, "{tried}");
     }
 }

@@ -159,15 +159,14 @@ fn unsigned(request: &Evidence<'_>) -> Result<Found, Foreign> {
     }
     request.note(Clue::Route);
     let target = target_of(request, None);
-    let rest = |service: &&'static Service| service.speaks(Protocol::RestJson) || service.speaks(Protocol::RestXml);
-    let named = |service: &&'static Service| named.is_none_or(|id| same_id(service.id, id));
-    let (s3, others): (Vec<_>, Vec<_>) =
-        catalog::services().iter().filter(rest).filter(named).partition(|service| service.name == "s3");
-    let mut readings = uri::best_unsigned(&others, &target);
+    let named = |service: &Service| named.is_none_or(|id| same_id(service.id, id));
+    let other = |service: &Service| service.name != "s3" && named(service);
+    let mut readings = uri::best_anywhere(&target, |service, route| route.is_unsigned() && other(service));
     if readings.is_empty() {
-        readings = uri::best_literal(&others, &target);
+        readings = uri::best_anywhere(&target, |service, route| route.has_literal() && other(service));
     }
     if readings.is_empty() {
+        let s3: Services = catalog::service("s3").into_iter().filter(|service| named(service)).collect();
         readings = uri::best(&s3, &target_of(request, request.endpoint().bucket));
     }
     prefer(request, &mut readings);
