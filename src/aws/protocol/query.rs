@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 
 use flate2::read::GzDecoder;
 use http::HeaderMap;
-use http::header::CONTENT_ENCODING;
+use http::header::{AUTHORIZATION, CONTENT_ENCODING};
 use smallvec::SmallVec;
 
 use super::{Told, insert_usual, members, xml};
@@ -53,12 +53,14 @@ impl<'a> Form<'a> {
     /// Action and Version from the query, else from the form's beginning; none without an Action. The body is [`plain`].
     pub(in crate::aws) fn read(head: &Head<'a>, body_prefix: &'a [u8]) -> Option<Self> {
         if has_action(head) {
-            return Self::of(head.query?.as_bytes());
+            return Self::of(head, head.query?.as_bytes());
         }
-        is_form(head).then(|| Self::of(body_prefix)).flatten()
+        is_form(head).then(|| Self::of(head, body_prefix)).flatten()
     }
 
-    fn of(form: &'a [u8]) -> Option<Self> {
+    /// Reads on past Action and Version only where the form may hold SigV2's access key too.
+    fn of(head: &Head<'a>, form: &'a [u8]) -> Option<Self> {
+        let signed = head.headers.contains_key(AUTHORIZATION);
         let mut found = Self::default();
         for (key, value) in form_urlencoded::parse(form) {
             match &*key {
@@ -66,6 +68,9 @@ impl<'a> Form<'a> {
                 "Version" => found.version = Some(value),
                 "AWSAccessKeyId" => found.access_key = Some(value),
                 _ => {}
+            }
+            if signed && !found.action.is_empty() && found.version.is_some() {
+                break;
             }
         }
         (!found.action.is_empty()).then_some(found)
