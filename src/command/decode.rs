@@ -17,6 +17,7 @@ use serde_json::Value;
 use self::captured::{Captured, Har, Row};
 use super::told;
 use crate::aws::request::{self, AwsRequest, Reading};
+use crate::aws::resource;
 use crate::aws::why::{self, Clue};
 use crate::cli::DecodeArgs;
 
@@ -94,6 +95,8 @@ struct Meaning<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     account: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    resource: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     invocation: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     attempt: Option<u32>,
@@ -148,6 +151,7 @@ impl<'a> Meaning<'a> {
             protocol: request.protocol.as_str(),
             access_key: request.access_key.as_ref().map(|key| &*key.0),
             account: request.account.as_deref(),
+            resource: request.resource.as_ref().map(|resource| resource.name.as_str()),
             invocation: request.invocation.as_deref(),
             attempt: request.attempt,
             max_attempts: request.max_attempts,
@@ -194,7 +198,13 @@ impl<W: Write> Answers<W> {
     fn write(&mut self, id: &Value, captured: &Captured<'_>) -> io::Result<()> {
         let head = captured.head();
         let prefix = if request::needs_body(&head) { captured.body_prefix() } else { Vec::new() };
-        let decoded = request::decode(&head, &prefix);
+        let mut decoded = request::decode(&head, &prefix);
+        if let Ok(request) = &mut decoded
+            && prefix.is_empty()
+            && resource::stands_in_body(request, &head)
+        {
+            request.is_about(resource::read(request, &head, &captured.body_prefix()));
+        }
         let told = |request| self.why.then(|| Clues(why::explain(request, &head, &prefix)));
         let answer = match &decoded {
             Ok(request) => Answer { id, foreign: None, meaning: Meaning::of(request, told(request)) },
