@@ -8,7 +8,7 @@ use std::process::{Child, Command, Output, Stdio};
 
 use aws_config::{BehaviorVersion, SdkConfig};
 
-/// The only argument of a case that is to be the program.
+/// The first argument of a case that is to be the program.
 pub const PROGRAM: &str = "program";
 
 /// As the environment says.
@@ -52,13 +52,18 @@ pub fn straight(emulator: &Emulator) -> Result<Output, Box<dyn Error>> {
     Ok(credentials(program.arg(PROGRAM)).env("AWS_ENDPOINT_URL", &emulator.url).output()?)
 }
 
-/// This program under `squall run`, and the summary.
-pub fn behind_squall(emulator: &Emulator, profile: &Path) -> Result<(Output, serde_json::Value), Box<dyn Error>> {
-    let summary = PathBuf::from(variable("TMPDIR")).join("summary.json");
+/// This program, told `arguments`, under `squall run`, and the summary. Several at once need profiles of different names.
+pub fn behind_squall(
+    upstream: &str,
+    profile: &Path,
+    arguments: &[&str],
+) -> Result<(Output, serde_json::Value), Box<dyn Error>> {
+    let name = Path::new(profile.file_name().ok_or("no profile")?).with_extension("summary.json");
+    let summary = PathBuf::from(variable("TMPDIR")).join(name);
     let mut squall = Command::new(variable("SQUALL"));
-    squall.args(["run", "--listen", "127.0.0.1:0", "--upstream", &emulator.url, "--profile"]).arg(profile);
+    squall.args(["run", "--listen", "127.0.0.1:0", "--upstream", upstream, "--profile"]).arg(profile);
     squall.arg("--summary").arg(&summary).arg("--").arg(std::env::current_exe()?).arg(PROGRAM);
-    let output = credentials(&mut squall).output()?;
+    let output = credentials(squall.args(arguments)).output()?;
     let summary = std::fs::read(summary).map_err(|e| format!("{e}\n{}", text(&output.stderr)))?;
     Ok((output, serde_json::from_slice(&summary)?))
 }

@@ -59,7 +59,7 @@ async fn program() -> Result<(), Box<dyn Error>> {
 fn case() -> Result<(), Box<dyn Error>> {
     let expected = straight(&Emulator::start()?)?;
     assert!(expected.status.success(), "{}", text(&expected.stderr));
-    let (output, summary) = behind_squall(&Emulator::start()?, Path::new("calm"))?;
+    let (output, summary) = behind_squall(&Emulator::start()?.url, Path::new("calm"), &[])?;
     assert!(output.status.success(), "{}", text(&output.stderr));
     assert_eq!(text(&output.stdout), text(&expected.stdout));
     let (aws, total) = (&summary["aws"], &summary["exchanges"]["total"]);

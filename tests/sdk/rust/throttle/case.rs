@@ -24,7 +24,7 @@ async fn program() -> Result<(), Box<dyn Error>> {
 
 fn case() -> Result<(), Box<dyn Error>> {
     let profile = Path::new(&std::env::var("CASE")?).join("../../throttle-all.yaml");
-    let (output, summary) = behind_squall(&Emulator::start()?, &profile)?;
+    let (output, summary) = behind_squall(&Emulator::start()?.url, &profile, &[])?;
     let (said, squall) = (text(&output.stdout), text(&output.stderr));
     print!("{said}");
     assert!(output.status.success(), "{squall}");
