@@ -91,7 +91,9 @@ fn choose(reading: &Reading, protocol: Protocol, idiom: Idiom) -> AwsError {
         None => common(protocol, idiom),
     };
     if let (Idiom::AccessDenied, Some(operation)) = (idiom, reading.operation) {
-        let action = format!("{}:{}", reading.service.signing_name, operation.name);
+        // IAM's prefix of actions is the signing name but for this one.
+        let prefix = if reading.service.name == "cloudwatch" { "cloudwatch" } else { reading.service.signing_name };
+        let action = format!("{prefix}:{}", operation.name);
         let text = format!(
             "User is not authorized to perform: {action} because no identity-based policy allows the {action} action"
         );

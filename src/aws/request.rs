@@ -93,6 +93,8 @@ pub struct AwsRequest {
     pub head_only: bool,
     /// From which evidence the readings came.
     pub why: Why,
+    /// Whether the client of a service that spoke query once wants that protocol's codes too (`x-amzn-query-mode: true`).
+    pub query_mode: bool,
     /// The region signed for, or named by the host.
     pub region: Option<CompactString>,
     /// Who signed.
@@ -163,6 +165,7 @@ pub fn decode(head: &Head<'_>, body_prefix: &[u8]) -> Result<AwsRequest, Foreign
         why: request.why.get(),
         protocol: found.protocol,
         head_only: head.method == http::Method::HEAD,
+        query_mode: head.header("x-amzn-query-mode").is_some_and(|mode| mode.eq_ignore_ascii_case("true")),
         region,
         access_key: access_key.map(|key| AccessKeyId(key.into())),
         account,
@@ -236,6 +239,7 @@ impl AwsRequest {
                 .and_then(|operation| operation.route)
                 .is_some_and(|(method, _)| method == "HEAD"),
             why: Why::default(),
+            query_mode: false,
             region: None,
             access_key: None,
             account: None,

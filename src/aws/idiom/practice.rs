@@ -205,6 +205,7 @@ const PRACTICE: &[Practice] = &[
         403,
         "The request signature we calculated does not match the signature you provided. Check your key and signing method.",
     ),
+    s3(Fits::Named(&["HeadObject", "HeadBucket"]), Idiom::NotFound, "NotFound", 404, "Not Found"),
     s3(
         Fits::Named(&["UploadPart", "MultipartUpload", "ListParts"]),
         Idiom::NotFound,
@@ -298,6 +299,9 @@ const PRACTICE: &[Practice] = &[
         400,
         "Requested resource not found",
     ),
+    known(&["cloudwatch", "sqs"], Idiom::AccessDenied, "AccessDenied", 403, "Access to the resource is denied."),
+    known(&["sns"], Idiom::AccessDenied, "AuthorizationError", 403, "User is not authorized to perform this action"),
+    where_modeled(&["sqs"], Idiom::NotFound, "QueueDoesNotExist", 400, "The specified queue does not exist."),
     where_modeled(&["sns"], Idiom::NotFound, "NotFound", 404, "Topic does not exist"),
     where_modeled(
         &["secretsmanager"],

@@ -46,15 +46,10 @@ pub(super) fn rank(shape: &ErrorShape, idiom: Idiom, operation: Option<&Operatio
 fn names(idiom: Idiom) -> Option<&'static Names> {
     Some(match idiom {
         Idiom::ExpiredToken | Idiom::InvalidCredentials | Idiom::Signature => return None,
+        // Of others that sound like it, none is what a policy's denial gives: KMS's are about keys, NotAuthorized ones about other things.
         Idiom::AccessDenied => &Names {
-            codes: &[
-                "AccessDeniedException",
-                "AccessDenied",
-                "AccessDeniedFault",
-                "UnauthorizedException",
-                "ForbiddenException",
-            ],
-            parts: &["AccessDenied", "NotAuthorized", "Unauthorized", "Forbidden"],
+            codes: &["AccessDeniedException", "AccessDenied", "AccessDeniedFault"],
+            parts: &[],
             not: &[],
             statuses: &[400, 401, 403],
         },
@@ -116,7 +111,7 @@ fn names(idiom: Idiom) -> Option<&'static Names> {
                 "NoSuchEntity",
             ],
             parts: &["NotFound", "NoSuch", "DoesNotExist", "NotExist", "NonExistent"],
-            not: &[],
+            not: &["Kms", "KMS"],
             statuses: &[400, 404],
         },
         Idiom::Throttle => &Names { codes: THROTTLE_CODES, parts: &[], not: &[], statuses: &[400, 429, 503] },

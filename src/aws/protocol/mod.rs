@@ -142,6 +142,8 @@ pub(super) struct Told<'a> {
     /// The request id in the service's own form.
     pub(super) request_id: String,
     pub(super) stamp: &'a Stamp,
+    /// Whether query's codes are wanted beside the shapes.
+    pub(super) query_mode: bool,
     members: SmallVec<[Filled<'a>; 4]>,
 }
 
@@ -160,7 +162,8 @@ impl<'a> Told<'a> {
         let request_id = service.map_or_else(|| stamp.uuid(), |service| quirk::request_id(service, stamp));
         let status = error.status.or(usual).unwrap_or(StatusCode::BAD_REQUEST);
         let members = SmallVec::new();
-        let told = Self { service, operation, shape, code, status, message, request_id, stamp, members };
+        let query_mode = request.query_mode;
+        let told = Self { service, operation, shape, code, status, message, request_id, stamp, query_mode, members };
         Self { members: members::fill(&told, &error.members), ..told }
     }
 
