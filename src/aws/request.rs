@@ -5,8 +5,9 @@
 //! then at a prefix of the body. It is total: what is not understood is [`Foreign`], never an error and never a guess.
 
 use std::borrow::Cow;
-use std::cell::Cell;
+use std::cell::{Cell, OnceCell};
 use std::fmt;
+use std::sync::Arc;
 
 use compact_str::CompactString;
 use smallvec::{SmallVec, smallvec};
@@ -102,7 +103,7 @@ pub struct AwsRequest {
     /// The account that the request names, else the one that the access key id was made for: twelve digits.
     pub account: Option<CompactString>,
     /// Which SDK made it.
-    pub client: Option<Box<Client>>,
+    pub client: Option<Arc<Client>>,
     /// `amz-sdk-invocation-id`: one SDK call, constant over its attempts.
     pub invocation: Option<CompactString>,
     /// `attempt=` of `amz-sdk-request`, from 1.
@@ -132,8 +133,8 @@ impl Foreign {
     }
 }
 
-/// How much of a body decoding ever looks at, compressed or not. Action and Version come first in what SDKs write; a form that has not
-/// said them by then is read without.
+/// How much of a body decoding ever looks at, compressed or not. Action and Version of a form, and names of resources, come first in what
+/// SDKs write; what has not said them by then is read without.
 pub const MOST_OF_BODY: usize = 16 << 10;
 
 /// Whether [`decode`] wants to see the beginning of the body: a form whose Action is not in the query.
@@ -148,7 +149,7 @@ pub fn needs_body(head: &Head<'_>) -> bool {
 pub fn decode(head: &Head<'_>, body_prefix: &[u8]) -> Result<AwsRequest, Foreign> {
     let host = lower_case(head.host);
     let scope = Scope::read(head);
-    let request = Evidence { head, scope: &scope, host: &host, why: Cell::default() };
+    let request = Evidence { head, scope: &scope, host: &host, endpoint: OnceCell::new(), why: Cell::default() };
     let body = query::plain(head, body_prefix);
     let form = query::Form::read(head, &body);
     let found = cbor::read(&request)
@@ -169,7 +170,7 @@ pub fn decode(head: &Head<'_>, body_prefix: &[u8]) -> Result<AwsRequest, Foreign
         region,
         access_key: access_key.map(|key| AccessKeyId(key.into())),
         account,
-        client: Client::read(head).map(Box::new),
+        client: Client::read(head).map(Arc::new),
         invocation: head.header("amz-sdk-invocation-id").filter(|id| !id.is_empty()).map(CompactString::from),
         attempt,
         max_attempts,
@@ -185,6 +186,8 @@ pub(super) struct Evidence<'a> {
     pub(super) scope: &'a Scope<'a>,
     /// The host in lower case.
     pub(super) host: &'a str,
+    /// What the host says, once it was asked.
+    endpoint: OnceCell<Endpoint<'a>>,
     /// The clues that decided so far.
     why: Cell<Why>,
 }
@@ -199,8 +202,8 @@ pub(super) struct Found {
 
 impl<'a> Evidence<'a> {
     /// What the host says. Read when asked for: most requests say enough without it.
-    pub(super) fn endpoint(&self) -> Endpoint<'a> {
-        Endpoint::read(self.host)
+    pub(super) fn endpoint(&self) -> &Endpoint<'a> {
+        self.endpoint.get_or_init(|| Endpoint::read(self.host))
     }
 
     /// A header's text.

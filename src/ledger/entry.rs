@@ -1,12 +1,14 @@
 //! One exchange as it is remembered: a line of `--ledger`, a row's share of the report.
 
 use std::fmt;
+use std::sync::Arc;
 
 use compact_str::CompactString;
 use jiff::Timestamp;
 use serde::{Serialize, Serializer};
 use smallvec::SmallVec;
 
+use crate::aws::client::Client;
 use crate::aws::request::AccessKeyId;
 use crate::aws::why::Why;
 use crate::profile::plan::RuleName;
@@ -56,8 +58,8 @@ pub struct Entry {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub account: Option<CompactString>,
     /// SDK and version, and the tool around it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub client: Option<CompactString>,
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "in_words")]
+    pub client: Option<Arc<Client>>,
     /// `amz-sdk-invocation-id`: one SDK call, the same for all its attempts.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub invocation: Option<CompactString>,
@@ -231,6 +233,14 @@ impl Serialize for LineVersion {
     }
 }
 
+/// As it displays itself: only what is written down is put into words.
+fn in_words<S: Serializer>(client: &Option<Arc<Client>>, serializer: S) -> Result<S::Ok, S::Error> {
+    match client {
+        Some(client) => serializer.collect_str(client),
+        None => serializer.serialize_none(),
+    }
+}
+
 fn as_rfc3339<S: Serializer>(time: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(&format_args!("{time:.6}"))
 }
@@ -269,7 +279,10 @@ mod tests {
         entry.region = Some("us-east-1".into());
         entry.resource = Some("orders".into());
         entry.access_key = Some(AccessKeyId("AKIAIOSFODNN7EXAMPLE".into()));
-        (entry.account, entry.client) = (Some("123456789012".into()), Some("boto3 1.44.5".into()));
+        entry.account = Some("123456789012".into());
+        let (language, language_version, retry_mode, tool) = (None, None, None, None);
+        let version = Some("1.44.5".into());
+        entry.client = Some(Arc::new(Client { sdk: "boto3", version, language, language_version, retry_mode, tool }));
         entry.invocation = Some("a-b-c".into());
         (entry.attempt, entry.max_attempts) = (Some(2), Some(5));
         (entry.outcome, entry.side, entry.status) = (Outcome::Injected, Some(Side::Injected), Some(400));

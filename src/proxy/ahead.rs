@@ -9,6 +9,8 @@ use http_body::{Body as _, Frame};
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 
+use crate::aws::request::MOST_OF_BODY;
+
 /// What was read of a body ahead of time, piece by piece as it came, so that it goes out the same way.
 #[derive(Debug, Default)]
 pub(super) struct Ahead(Vec<Result<Frame<Bytes>, hyper::Error>>);
@@ -22,7 +24,7 @@ impl Ahead {
             return ahead;
         }
         let mut bytes = 0;
-        while bytes < ENOUGH && !request.body().is_end_stream() {
+        while bytes < MOST_OF_BODY && !request.body().is_end_stream() {
             let Some(frame) = request.body_mut().frame().await else { break };
             bytes += frame.as_ref().ok().and_then(Frame::data_ref).map_or(0, Bytes::len);
             let broken = frame.is_err();
@@ -53,6 +55,3 @@ impl Ahead {
         self.0
     }
 }
-
-/// Action and Version of a form, and names of resources, come first in what SDKs write; what has not said them by then is read without.
-const ENOUGH: usize = 16 << 10;

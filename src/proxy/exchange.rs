@@ -194,7 +194,7 @@ fn note(entry: &mut Entry, aws: &AwsRequest) {
     entry.resource = aws.resource.as_ref().map(|resource| resource.name.clone());
     entry.access_key = aws.access_key.clone();
     entry.account.clone_from(&aws.account);
-    entry.client = aws.client.as_deref().map(|client| compact_str::format_compact!("{client}"));
+    entry.client.clone_from(&aws.client);
     entry.invocation.clone_from(&aws.invocation);
     entry.attempt = aws.attempt;
     entry.max_attempts = aws.max_attempts;

@@ -70,13 +70,10 @@ async fn understand(
     let mut aws = request::decode(&head(route, &request), &ahead.bytes());
     if let Ok(aws) = &mut aws {
         proxy.plan.settle(aws);
-    }
-    if let Ok(aws) = &mut aws
-        && ahead.is_empty()
-        && names_resource_in_body(proxy, route, &request, aws)
-    {
-        ahead = Ahead::read(&mut request).await;
-        aws.is_about(resource::read(aws, &head(route, &request), &ahead.bytes()));
+        if ahead.is_empty() && names_resource_in_body(proxy, route, &request, aws) {
+            ahead = Ahead::read(&mut request).await;
+            aws.is_about(resource::read(aws, &head(route, &request), &ahead.bytes()));
+        }
     }
     (request, ahead, aws)
 }

@@ -98,8 +98,8 @@ pub(in crate::aws) fn read(request: &Evidence<'_>, form: &Form<'_>) -> Option<Fo
         request.note(Clue::Version);
     }
     if services.is_empty() {
-        let hosts = request.endpoint().services;
-        services = hosts.into_iter().filter(|service| speaks(service)).collect();
+        let hosts = &request.endpoint().services;
+        services = hosts.iter().filter(|service| speaks(service)).copied().collect();
         request.note(Clue::Host);
     }
     let readings = super::json::readings(request, &services, &form.action);

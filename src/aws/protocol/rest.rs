@@ -68,7 +68,7 @@ pub(super) fn prefer(request: &Evidence<'_>, readings: &mut SmallVec<[Reading; 1
             request.note(Clue::UserAgent);
         }
     }
-    let hosts = request.endpoint().services;
+    let hosts = &request.endpoint().services;
     let rank = |reading: &Reading| {
         let deprecated = reading.operation.is_some_and(|operation| operation.deprecated);
         let own = reading.service.name == reading.service.signing_name;
