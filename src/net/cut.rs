@@ -16,7 +16,7 @@ use h2::Reason;
 use http::Version;
 use http_body::Frame;
 
-use super::io::ConnectionControl;
+use super::control::ConnectionControl;
 
 /// How something ends.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

@@ -8,17 +8,16 @@ use std::future::Future as _;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use atomic_waker::AtomicWaker;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Sleep;
 
+use super::control::ConnectionControl;
 use super::cut::ConnectionEnding;
 
 /// A client's TCP connection that can be ended through its [`ConnectionControl`].
@@ -29,37 +28,6 @@ pub struct ClientIo {
     ending: Option<Box<Ending>>,
     /// Its place among the connections that may be open at once.
     _place: Option<OwnedSemaphorePermit>,
-}
-
-/// The handle on a live [`ClientIo`]: ends it, and counts its bytes.
-#[derive(Debug, Default)]
-pub struct ConnectionControl {
-    command: AtomicU8,
-    waker: AtomicWaker,
-    read: AtomicU64,
-    written: AtomicU64,
-    flush: Flush,
-    exchanges: Exchanges,
-    look: AtomicBool,
-}
-
-/// The exchanges on a connection, for whoever must tell an idle client from a slow one.
-#[derive(Debug, Default)]
-struct Exchanges {
-    open: AtomicU32,
-    begun: AtomicU64,
-    /// Bytes of HTTP read from the client.
-    heard: AtomicU64,
-    /// The same when the last one had ended.
-    heard_before: AtomicU64,
-}
-
-/// Tells when everything written above has reached the kernel: every layer flushes the one below it last of all.
-#[derive(Debug, Default)]
-struct Flush {
-    wanted: AtomicBool,
-    count: AtomicU64,
-    waker: AtomicWaker,
 }
 
 /// What an ending still waits for.
@@ -90,11 +58,11 @@ impl ClientIo {
 
     /// Obeys a command, if one was given; the error ends whatever layer polls us.
     fn poll_obey(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.control.command.load(Ordering::Acquire) {
-            CLOSE => self.poll_close(cx).map(Err),
-            RESET => self.poll_reset(cx).map(Err),
-            SILENCE => self.poll_silence(cx).map(Err),
-            _ => Poll::Ready(Ok(())),
+        match self.control.command() {
+            None | Some(ConnectionEnding::ShutDown) => Poll::Ready(Ok(())),
+            Some(ConnectionEnding::Close) => self.poll_close(cx).map(Err),
+            Some(ConnectionEnding::Reset) => self.poll_reset(cx).map(Err),
+            Some(ConnectionEnding::Silence) => self.poll_silence(cx).map(Err),
         }
     }
 
@@ -140,7 +108,7 @@ impl ClientIo {
 
     /// Reads to nowhere until the peer leaves.
     fn poll_silence(&mut self, cx: &mut Context<'_>) -> Poll<io::Error> {
-        self.control.waker.register(cx.waker());
+        self.control.await_command(cx);
         let mut scratch = [0; 4096];
         loop {
             let mut buf = ReadBuf::new(&mut scratch);
@@ -155,7 +123,7 @@ impl ClientIo {
     /// Passes a result on, or leaves the waker and looks once more for a command that came meanwhile.
     fn settle<T>(&mut self, cx: &mut Context<'_>, polled: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         if polled.is_pending() {
-            self.control.waker.register(cx.waker());
+            self.control.await_command(cx);
             ready!(self.poll_obey(cx))?;
         }
         polled
@@ -173,110 +141,12 @@ impl Ending {
     }
 }
 
-impl ConnectionControl {
-    /// Ends the connection in this way, once what was written is on its way. Of several commands the harshest stands.
-    /// [`ConnectionEnding::ShutDown`] is obeyed where HTTP is spoken, by [`super::serve`]; below, it would find no TLS to say goodbye.
-    pub fn end(&self, ending: ConnectionEnding) {
-        let command = match ending {
-            ConnectionEnding::Close => CLOSE,
-            ConnectionEnding::Reset => RESET,
-            ConnectionEnding::ShutDown => SHUT_DOWN,
-            ConnectionEnding::Silence => SILENCE,
-        };
-        self.command.fetch_max(command, Ordering::AcqRel);
-        self.waker.wake();
-    }
-
-    /// Exchanges open now.
-    pub fn open_exchanges(&self) -> u32 {
-        self.exchanges.open.load(Ordering::Relaxed)
-    }
-
-    /// Exchanges begun so far.
-    pub(super) fn exchanges_begun(&self) -> u64 {
-        self.exchanges.begun.load(Ordering::Relaxed)
-    }
-
-    /// Whether, no exchange being open, the next has begun to come.
-    pub(super) fn hears_a_head(&self) -> bool {
-        self.exchanges.heard.load(Ordering::Relaxed) > self.exchanges.heard_before.load(Ordering::Relaxed)
-    }
-
-    /// So many bytes of HTTP were read.
-    pub(super) fn heard(&self, bytes: usize) {
-        self.exchanges.heard.fetch_add(bytes as u64, Ordering::Relaxed);
-    }
-
-    /// Asks whoever serves the connection to look whether its client is still there.
-    pub(super) fn look(&self) {
-        self.look.store(true, Ordering::Relaxed);
-    }
-
-    /// Whether that was asked, once.
-    pub(super) fn must_look(&self) -> bool {
-        self.look.load(Ordering::Relaxed) && self.look.swap(false, Ordering::Relaxed)
-    }
-
-    /// An exchange has come.
-    pub(super) fn exchange_begins(&self) {
-        self.exchanges.begun.fetch_add(1, Ordering::Relaxed);
-        self.exchanges.open.fetch_add(1, Ordering::Relaxed);
-    }
-
-    /// An exchange is over.
-    pub(super) fn exchange_ends(&self) {
-        self.exchanges.heard_before.store(self.exchanges.heard.load(Ordering::Relaxed), Ordering::Relaxed);
-        self.exchanges.open.fetch_sub(1, Ordering::Relaxed);
-    }
-
-    /// Bytes read from the client so far, TLS included.
-    pub fn bytes_read(&self) -> u64 {
-        self.read.load(Ordering::Relaxed)
-    }
-
-    /// Bytes handed to the kernel for the client so far, TLS included.
-    pub fn bytes_written(&self) -> u64 {
-        self.written.load(Ordering::Relaxed)
-    }
-
-    /// Whether [`ConnectionEnding::ShutDown`] is the last word.
-    pub(super) fn is_shutting_down(&self) -> bool {
-        self.command.load(Ordering::Acquire) == SHUT_DOWN
-    }
-
-    /// From now on flushes are counted.
-    pub(super) fn want_flushes(&self) {
-        self.flush.wanted.store(true, Ordering::Release);
-    }
-
-    /// The flushes counted so far.
-    pub(super) fn flushes(&self) -> u64 {
-        self.flush.count.load(Ordering::Acquire)
-    }
-
-    /// Ready when there have been more flushes than this.
-    pub(super) fn poll_flushed(&self, than: u64, cx: &Context<'_>) -> Poll<()> {
-        self.flush.waker.register(cx.waker());
-        if self.flush.count.load(Ordering::Acquire) <= than {
-            return Poll::Pending;
-        }
-        Poll::Ready(())
-    }
-
-    fn flushed(&self) {
-        if self.flush.wanted.load(Ordering::Acquire) {
-            self.flush.count.fetch_add(1, Ordering::AcqRel);
-            self.flush.waker.wake();
-        }
-    }
-}
-
 impl AsyncRead for ClientIo {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         ready!(self.poll_obey(cx))?;
         let before = buf.filled().len();
         let polled = Pin::new(&mut self.stream).poll_read(cx, buf);
-        self.control.read.fetch_add((buf.filled().len() - before) as u64, Ordering::Relaxed);
+        self.control.has_read(buf.filled().len() - before);
         self.settle(cx, polled)
     }
 }
@@ -285,7 +155,7 @@ impl AsyncWrite for ClientIo {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         ready!(self.poll_obey(cx))?;
         let polled = Pin::new(&mut self.stream).poll_write(cx, buf);
-        count(&self.control.written, &polled);
+        self.control.has_written(&polled);
         self.settle(cx, polled)
     }
 
@@ -296,7 +166,7 @@ impl AsyncWrite for ClientIo {
     ) -> Poll<io::Result<usize>> {
         ready!(self.poll_obey(cx))?;
         let polled = Pin::new(&mut self.stream).poll_write_vectored(cx, bufs);
-        count(&self.control.written, &polled);
+        self.control.has_written(&polled);
         self.settle(cx, polled)
     }
 
@@ -320,23 +190,12 @@ impl AsyncWrite for ClientIo {
 impl Drop for ClientIo {
     fn drop(&mut self) {
         // Nobody polled us since the command.
-        if self.control.command.load(Ordering::Acquire) == RESET {
+        if self.control.command() == Some(ConnectionEnding::Reset) {
             let _gone_already = self.stream.set_zero_linger();
         }
     }
 }
 
-fn count(counter: &AtomicU64, polled: &Poll<io::Result<usize>>) {
-    if let Poll::Ready(Ok(n)) = polled {
-        counter.fetch_add(*n as u64, Ordering::Relaxed);
-    }
-}
-
-// The harsher, the higher; 0 is none.
-const SILENCE: u8 = 1;
-const SHUT_DOWN: u8 = 2;
-const CLOSE: u8 = 3;
-const RESET: u8 = 4;
 const BETWEEN_LOOKS: Duration = Duration::from_millis(2);
 /// A minute in all, for a peer that reads slowly.
 const MOST_LOOKS: u32 = 30_000;

@@ -1,11 +1,12 @@
 //! Sockets: listeners, sniffing, TLS in both directions, the way upstream.
 //!
 //! Knows no AWS and no faults, and could serve any intercepting proxy. What is decided above arrives here as data: which names to
-//! mint for ([`authority`]), where to dial ([`upstream`]), and commands to a live connection ([`io::ConnectionControl`]).
+//! mint for ([`authority`]), where to dial ([`upstream`]), and commands to a live connection ([`control::ConnectionControl`]).
 
 pub mod authority;
 pub mod body;
 pub mod connect;
+pub mod control;
 pub mod cut;
 pub mod dial;
 pub mod expect;

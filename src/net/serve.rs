@@ -19,8 +19,8 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_util::sync::CancellationToken;
 
+use super::control::ConnectionControl;
 use super::cut::ConnectionEnding;
-use super::io::ConnectionControl;
 use super::limits::Limits;
 use crate::clock;
 
@@ -194,7 +194,7 @@ impl<T: AsyncRead + Unpin> Served<T> {
 impl<T: AsyncWrite + Unpin> Served<T> {
     /// Says goodbye in the way of the layers below, if that was asked for; the lowest then sees to the rest.
     fn poll_obey(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        if self.control.is_shutting_down() {
+        if self.control.command() == Some(ConnectionEnding::ShutDown) {
             let _gone_already = ready!(Pin::new(&mut self.inner).poll_shutdown(cx));
             self.control.end(ConnectionEnding::Close);
         }

@@ -11,7 +11,7 @@ use super::Proxy;
 use super::own::Reason;
 use crate::aws::partition;
 use crate::ledger::Mode;
-use crate::net::io::ConnectionControl;
+use crate::net::control::ConnectionControl;
 use crate::net::streams::Streams;
 use crate::net::target::{Scheme, Target};
 
