@@ -7,6 +7,7 @@
 mod account;
 pub mod catalog;
 pub mod client;
+mod coding;
 mod credential;
 mod endpoint;
 pub mod idiom;

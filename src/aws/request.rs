@@ -15,6 +15,7 @@ use smallvec::{SmallVec, smallvec};
 use super::account;
 use super::catalog::{Operation, Service};
 use super::client::Client;
+use super::coding::Plain;
 use super::credential::Scope;
 use super::endpoint::Endpoint;
 use super::protocol::{cbor, json, query, rest};
@@ -150,8 +151,8 @@ pub fn decode(head: &Head<'_>, body_prefix: &[u8]) -> Result<AwsRequest, Foreign
     let host = lower_case(head.host);
     let scope = Scope::read(head);
     let request = Evidence { head, scope: &scope, host: &host, endpoint: OnceCell::new(), why: Cell::default() };
-    let body = query::plain(head, body_prefix);
-    let form = query::Form::read(head, &body);
+    let body = Plain::of(head, body_prefix);
+    let form = query::Form::read(head, &body.bytes);
     let found = cbor::read(&request)
         .or_else(|| json::read(&request))
         .or_else(|| form.as_ref().and_then(|form| query::read(&request, form)))
@@ -176,7 +177,7 @@ pub fn decode(head: &Head<'_>, body_prefix: &[u8]) -> Result<AwsRequest, Foreign
         max_attempts,
         resource: None,
     };
-    request.is_about(resource::read(&request, head, &body));
+    request.is_about(resource::read_plain(&request, head, &body));
     Ok(request)
 }
 

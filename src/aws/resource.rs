@@ -27,6 +27,7 @@ use smallvec::SmallVec;
 
 use self::choice::Way;
 use super::catalog::Place;
+use super::coding::{self, Plain};
 use super::endpoint::Endpoint;
 use super::protocol::query;
 use super::request::{AwsRequest, Head, Protocol, Reading, lower_case};
@@ -55,11 +56,11 @@ impl Resource {
 
 /// Whether the body may say which resource the request is about, and the head does not.
 ///
-/// Never of a body in a content coding: it would have to be decoded first.
+/// Never of a body in a content coding other than gzip.
 pub fn stands_in_body(request: &AwsRequest, head: &Head<'_>) -> bool {
     let Some(ways) = request.reading().and_then(ways) else { return false };
     ways.iter().any(|way| way.place == Place::Body)
-        && !head.headers.contains_key(http::header::CONTENT_ENCODING)
+        && coding::is_readable(head)
         && !(is_form(request.protocol) && query::has_action(head))
         && in_head(request, head).is_none()
 }
@@ -68,17 +69,22 @@ pub fn stands_in_body(request: &AwsRequest, head: &Head<'_>) -> bool {
 ///
 /// What is cut off is not taken for a name. Where several readings are open, the first decides.
 pub fn read(request: &AwsRequest, head: &Head<'_>, body_prefix: &[u8]) -> Option<Resource> {
+    read_plain(request, head, &Plain::of(head, body_prefix))
+}
+
+/// The same, of a body that was read for other things before.
+pub(super) fn read_plain(request: &AwsRequest, head: &Head<'_>, body: &Plain<'_>) -> Option<Resource> {
     if let Some(found) = in_head(request, head) {
         return Some(found);
     }
     let reading = request.reading()?;
     let ways = ways(reading)?;
     let found = match request.protocol {
-        Protocol::Cbor => body::cbor(body_prefix, ways),
-        Protocol::Json10 | Protocol::Json11 | Protocol::RestJson => body::json(body_prefix, ways),
-        Protocol::RestXml => body::xml(body_prefix, ways),
+        Protocol::Cbor => body::cbor(&body.bytes, ways),
+        Protocol::Json10 | Protocol::Json11 | Protocol::RestJson => body::json(&body.bytes, ways),
+        Protocol::RestXml => body::xml(&body.bytes, ways),
         Protocol::Query | Protocol::Ec2 if query::has_action(head) => body::form(head.query?.as_bytes(), ways),
-        Protocol::Query | Protocol::Ec2 => body::form(whole_pairs(head, body_prefix), ways),
+        Protocol::Query | Protocol::Ec2 => body::form(whole_pairs(body), ways),
     };
     name::normalised(reading.service.name, found)
 }
@@ -132,13 +138,12 @@ fn in_bucket(reading: &Reading, head: &Head<'_>) -> Option<Resource> {
 }
 
 /// A form without its last pair, where that may be cut off.
-fn whole_pairs<'a>(head: &Head<'_>, prefix: &'a [u8]) -> &'a [u8] {
-    let length = head.headers.get(http::header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
-    if length.is_none_or(|length: u64| length <= prefix.len() as u64) {
-        return prefix;
+fn whole_pairs<'a>(form: &'a Plain<'_>) -> &'a [u8] {
+    if form.is_whole {
+        return &form.bytes;
     }
-    let end = prefix.iter().rposition(|byte| *byte == b'&').unwrap_or(0);
-    prefix.get(..end).unwrap_or_default()
+    let end = form.bytes.iter().rposition(|byte| *byte == b'&').unwrap_or(0);
+    form.bytes.get(..end).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -216,9 +221,14 @@ mod tests {
     }
 
     #[test]
-    fn a_compressed_body_is_not_asked() {
-        let target = [("x-amz-target", "GraniteServiceVersion20100801.PutMetricData"), ("content-encoding", "gzip")];
-        let asked = |fields| told(&Written { line: ("POST", "/"), service: "monitoring", fields, body: b"" }).1;
-        assert_eq!((asked(&target[..1]), asked(&target)), (true, false));
+    fn a_body_compressed_with_gzip_is_asked_and_in_another_coding_is_not() {
+        let packed = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x02\x03\xab\x56\xf2\x4b\xcc\x4d\x2d\x2e\x48\x4c\x4e\x55\xb2\x52\x50\x2a\xce\xc8\x2f\x50\xaa\x05\x00\x12\xe2\x79\x8f\x15\x00\x00\x00";
+        let of_coding = |coding| {
+            let fields =
+                [("x-amz-target", "GraniteServiceVersion20100801.PutMetricData"), ("content-encoding", coding)];
+            told(&Written { line: ("POST", "/"), service: "monitoring", fields: &fields, body: packed })
+        };
+        assert_eq!(of_coding("gzip"), (Some("shop".to_owned()), true));
+        assert_eq!(of_coding("br"), (None, false));
     }
 }

@@ -5,8 +5,9 @@
 
 use std::fmt;
 
+use super::coding::Plain;
 use super::credential::Scope;
-use super::protocol::query::{self, Form};
+use super::protocol::query::Form;
 use super::request::{AwsRequest, Head};
 use super::uri;
 
@@ -109,8 +110,8 @@ pub fn explain(request: &AwsRequest, head: &Head<'_>, body_prefix: &[u8]) -> Vec
 
 fn said(clue: Clue, request: &AwsRequest, head: &Head<'_>, body_prefix: &[u8]) -> String {
     let text = |found: Option<&str>| found.unwrap_or_default().to_owned();
-    let body = query::plain(head, body_prefix);
-    let form = || Form::read(head, &body).unwrap_or_default();
+    let body = Plain::of(head, body_prefix);
+    let form = || Form::read(head, &body.bytes).unwrap_or_default();
     match clue {
         Clue::Action => form().action.into_owned(),
         Clue::Alias => text(request.reading().map(|reading| reading.service.name)),

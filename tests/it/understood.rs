@@ -34,6 +34,26 @@ fn form(action: &str) -> (Vec<u8>, Vec<u8>) {
 }
 
 #[tokio::test]
+async fn a_rule_about_a_resource_finds_it_in_a_compressed_body_that_is_no_form() {
+    let aws = Upstream::plain(OK).await;
+    let squall = squall::profile("rules: [{name: t, match: {resource: shop}, fault: throttle}]").toward(&aws).run();
+    let mut stream = client::connect(squall.address).await;
+    for (namespace, struck) in [("shop", true), ("depot", false)] {
+        let padding = "x".repeat(500);
+        let body =
+            compressed(&format!(r#"{{"MetricData": [{{"MetricName": "{padding}"}}], "Namespace": "{namespace}"}}"#));
+        let head = format!(
+            "POST / HTTP/1.1\r\nHost: monitoring.us-east-1.amazonaws.com\r\nContent-Encoding: gzip\r\n\
+             X-Amz-Target: GraniteServiceVersion20100801.PutMetricData\r\nContent-Length: {}\r\n\r\n",
+            body.len()
+        );
+        let answer = client::exchange(&mut stream, [head.into_bytes(), body.clone()].concat()).await;
+        assert_eq!(answer.field("x-squall-fault").is_some(), struck, "{answer:?}");
+        assert_eq!(aws.requests().last().map(|request| &request.body), (!struck).then_some(&body));
+    }
+}
+
+#[tokio::test]
 async fn compressed_forms_are_read_pass_unchanged_and_are_settled_by_the_profile() {
     let dir = tempfile::tempdir().unwrap();
     let ledger = dir.path().join("run.jsonl");

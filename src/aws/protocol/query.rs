@@ -1,17 +1,15 @@
 //! Query, and EC2's form of it: Action and Version in a form or in the URL's query; XML errors.
 
 use std::borrow::Cow;
-use std::io::Read as _;
 use std::sync::OnceLock;
 
-use flate2::read::GzDecoder;
 use http::HeaderMap;
-use http::header::{AUTHORIZATION, CONTENT_ENCODING};
+use http::header::AUTHORIZATION;
 use smallvec::SmallVec;
 
 use super::{Told, insert_usual, members, xml};
 use crate::aws::catalog::{self, Service};
-use crate::aws::request::{Evidence, Found, Head, MOST_OF_BODY, Protocol};
+use crate::aws::request::{Evidence, Found, Head, Protocol};
 use crate::aws::why::Clue;
 use crate::aws::{quirk, uri};
 
@@ -35,22 +33,8 @@ pub(in crate::aws) fn has_action(head: &Head<'_>) -> bool {
     head.query.is_some_and(|query| uri::query_value(query, "Action").is_some())
 }
 
-/// The beginning of a body as it was before `Content-Encoding: gzip`; of bytes that are not gzip, nothing.
-///
-/// CloudWatch's clients compress forms beyond ten kilobytes. At most [`MOST_OF_BODY`] bytes come out, whatever goes in.
-pub(in crate::aws) fn plain<'a>(head: &Head<'_>, body_prefix: &'a [u8]) -> Cow<'a, [u8]> {
-    let coding = head.headers.get(CONTENT_ENCODING).map(|coding| coding.as_bytes().trim_ascii());
-    if body_prefix.is_empty() || !coding.is_some_and(|coding| coding.eq_ignore_ascii_case(b"gzip")) {
-        return Cow::Borrowed(body_prefix);
-    }
-    let mut inflated = Vec::with_capacity(MOST_OF_BODY);
-    // A prefix breaks off somewhere: what came out until then is what was asked for.
-    let _broken_off = GzDecoder::new(body_prefix).take(MOST_OF_BODY as u64).read_to_end(&mut inflated);
-    Cow::Owned(inflated)
-}
-
 impl<'a> Form<'a> {
-    /// Action and Version from the query, else from the form's beginning; none without an Action. The body is [`plain`].
+    /// Action and Version from the query, else from the form's beginning; none without an Action. The body is plain.
     pub(in crate::aws) fn read(head: &Head<'a>, body_prefix: &'a [u8]) -> Option<Self> {
         if has_action(head) {
             return Self::of(head, head.query?.as_bytes());
