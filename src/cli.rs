@@ -122,7 +122,7 @@ pub struct ErrorArgs {
     /// Service and operation as botocore names them, and the error: a code, or an idiom such as `throttle`.
     #[arg(num_args = 3, required_unless_present = "batch", conflicts_with = "batch", value_names = ["SERVICE", "OPERATION", "CODE|IDIOM"])]
     pub what: Vec<String>,
-    /// Answer JSON lines {service, operation, code[, protocol, status, message, members]} with JSON lines {status, headers, body_b64}.
+    /// Answer JSON lines {service, operation, code[, protocol, status, message, members, resource, items, in_stream]} with JSON lines {status, headers, body_b64}.
     #[arg(long)]
     pub batch: bool,
     /// json-1.0, json-1.1, rest-json, rest-xml, rpc-v2-cbor, query or ec2 [default: what botocore would take].
@@ -137,6 +137,15 @@ pub struct ErrorArgs {
     /// A member that the error carries beside its message, its value as JSON or plain text; repeatable.
     #[arg(long, value_name = "NAME=VALUE", conflicts_with = "batch", value_parser = parse_member)]
     pub member: Vec<(String, serde_json::Value)>,
+    /// What the request is about, for errors that name it: a table, a bucket or bucket/key, a function …
+    #[arg(long, value_name = "NAME", conflicts_with = "batch")]
+    pub resource: Option<String>,
+    /// How many items a transaction has, for the reasons of its cancellation.
+    #[arg(long, value_name = "N", conflicts_with = "batch")]
+    pub items: Option<usize>,
+    /// The error inside an event stream that has begun well, instead of before it.
+    #[arg(long, conflicts_with = "batch")]
+    pub in_stream: bool,
     /// Raw HTTP, or the JSON that --batch prints.
     #[arg(long, value_enum, default_value_t = Output::Text)]
     pub output: Output,
@@ -286,6 +295,8 @@ limit_exceeded: each the service's own way to say it.
 
 Examples:
   squall error dynamodb PutItem throttle
+  squall error dynamodb TransactWriteItems TransactionCanceledException --items 3
+  squall error --in-stream bedrock-runtime ConverseStream ThrottlingException | xxd
   squall error s3 GetObject NoSuchKey";
 
 #[cfg(test)]

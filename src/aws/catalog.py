@@ -32,8 +32,9 @@ Readers skip keys and kinds of records they do not know; a change that this does
         code=     wire code         default: the shape's name
         status=   HTTP status       default: 500 with `fault`, else 400
         msg=      message member    none                    its name on the wire
-        m=        other members     none                    comma list of wire name:type[@header NAME|@status]; types are
-                                                            s(tring) n(umber) d(ouble) b(ool) t(ime) x(blob) L(ist) M(ap) T(structure)
+        m=        other members     none                    comma list of wire name:type[!][~VALUE][@header|@status]; types are
+                                                            s(tring) n(umber) d(ouble) b(ool) t(ime) x(blob) L(ist) M(ap) T(structure);
+                                                            `!` if required; VALUE is the likeliest of an enum's values
         fault                       the server is to blame
         retry | throttle            the model's retryable trait, without and with throttling
     o       NAME                    an operation
@@ -46,6 +47,7 @@ Readers skip keys and kinds of records they do not know; a change that this does
         prefix=   hostPrefix        none
         auth=     none, bearer ... where it departs from the service's; body=unsigned for an unsigned payload
         e=        its errors' aliases, comma list
+        stream=   its answer is an event stream: comma list of the exceptions that may come in it, member:ALIAS
         deprecated
 
 Beside botocore's models stand the facts of EXTRA: what older SDKs still send, and current models no longer say.
@@ -128,13 +130,35 @@ def error(short, name, shapes):
             message = wire
         else:
             where = {"header": "@header", "headers": "@header", "statusCode": "@status"}.get(ref.get("location"), "")
-            members.append(f"{wire}:{TYPES[shapes[ref['shape']]['type']]}{where}")
+            required = "!" if member in shape.get("required", ()) else ""
+            value = likeliest(name, shapes[ref["shape"]].get("enum", ()))
+            members.append(f"{wire}:{TYPES[shapes[ref['shape']]['type']]}{required}{value}{where}")
     fields = [
         ("code", trait.get("code"), name), ("status", trait.get("httpStatusCode"), 500 if fault else 400), ("msg", message, None),
         ("m", ",".join(sorted(members)), ""), ("fault", fault, False),
         ("throttle" if (retry or {}).get("throttling") else "retry", retry is not None, False),
     ]
     return record(f"e\t{short}", name, fields)
+
+
+def likeliest(error, values):
+    """Of an enum in an error's member: the value that says what the error's name says, else the vaguest, else the first."""
+    plain = lambda text: re.sub(r"[^a-z]", "", text.lower())
+    said = plain(re.sub(r"(Exception|Error)$", "", error))
+    ranks = [lambda value: plain(value) == said, lambda value: plain(value) == "other",
+             lambda value: "validationfailed" in plain(value), lambda value: True]
+    usable = [value for value in values if re.fullmatch(r"[\w.:/ -]+", value)]
+    found = next((value for rank in ranks for value in usable if rank(value)), None)
+    return f"~{found}" if found else ""
+
+
+def stream(model, shapes, aliases):
+    """The exceptions of an answer that is an event stream; None of any other."""
+    out = shapes.get((model.get("output") or {}).get("shape"), {}).get("members", {})
+    events = next((shapes[ref["shape"]] for ref in out.values() if shapes[ref["shape"]].get("eventstream")), None)
+    if events is None:
+        return None
+    return ",".join(f"{m}:{aliases[ref['shape']]}" for m, ref in sorted(events["members"].items()) if ref["shape"] in aliases)
 
 
 def operation(name, model, shapes, aliases, resolved):
@@ -150,6 +174,7 @@ def operation(name, model, shapes, aliases, resolved):
         ("prefix", (model.get("endpoint") or {}).get("hostPrefix"), None),
         ("auth", None if auth == "v4-unsigned-body" else auth, None), ("body", "unsigned" if model.get("unsignedPayload") else None, None),
         ("e", ",".join(sorted({aliases[e["shape"]] for e in model.get("errors", ()) if e["shape"] in aliases})), ""),
+        ("stream", stream(model, shapes, aliases), None),
         ("deprecated", bool(model.get("deprecated")), False),
     ]
     return record("o", name + (f"\t{route}" if route else ""), fields)

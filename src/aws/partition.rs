@@ -32,6 +32,22 @@ pub fn is_api_host(host: &str) -> bool {
 
 const CUSTOMERS: [&str; 7] = ["cache", "compute", "compute-1", "docdb", "elb", "rds", "redshift"];
 
+/// The partition that a region belongs to, as ARNs name it; regions that nobody knows are of `aws`.
+pub fn of_region(region: &str) -> &'static str {
+    PARTITIONS.iter().find(|(prefix, _)| region.starts_with(prefix)).map_or("aws", |(_, partition)| partition)
+}
+
+/// The `regionRegex` of botocore's `partitions.json`, by what each begins with.
+const PARTITIONS: [(&str, &str); 7] = [
+    ("cn-", "aws-cn"),
+    ("eu-isoe-", "aws-iso-e"),
+    ("eusc-", "aws-eusc"),
+    ("us-gov-", "aws-us-gov"),
+    ("us-iso-", "aws-iso"),
+    ("us-isob-", "aws-iso-b"),
+    ("us-isof-", "aws-iso-f"),
+];
+
 /// What stands before the partition's suffix: `dynamodb.us-east-1` of `dynamodb.us-east-1.amazonaws.com`; empty for the suffix itself.
 pub(super) fn below_suffix(host: &str) -> Option<&str> {
     let host = host.strip_suffix('.').unwrap_or(host);
@@ -53,6 +69,20 @@ const LONGEST_NAME: usize = 253;
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn regions_belong_to_partitions() {
+        for (region, partition) in [
+            ("us-east-1", "aws"),
+            ("us-gov-west-1", "aws-us-gov"),
+            ("us-iso-east-1", "aws-iso"),
+            ("us-isob-east-1", "aws-iso-b"),
+            ("cn-north-1", "aws-cn"),
+            ("eu-west-1", "aws"),
+        ] {
+            assert_eq!(of_region(region), partition, "{region}");
+        }
+    }
 
     #[test]
     fn machines_and_databases_of_customers_are_told_from_apis() {

@@ -113,6 +113,8 @@ pub struct AwsRequest {
     pub max_attempts: Option<u32>,
     /// What it is about, as far as what was looked at tells ([`resource::stands_in_body`]).
     pub resource: Option<Resource>,
+    /// How many items a transaction has, if they were counted.
+    pub items: Option<usize>,
 }
 
 /// Why a request is not read as AWS's. It passes untouched and is counted.
@@ -176,6 +178,7 @@ pub fn decode(head: &Head<'_>, body_prefix: &[u8]) -> Result<AwsRequest, Foreign
         attempt,
         max_attempts,
         resource: None,
+        items: None,
     };
     request.is_about(resource::read_plain(&request, head, &body));
     Ok(request)
@@ -252,6 +255,7 @@ impl AwsRequest {
             attempt: None,
             max_attempts: None,
             resource: None,
+            items: None,
         }
     }
 

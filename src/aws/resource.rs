@@ -26,7 +26,7 @@ use compact_str::CompactString;
 use smallvec::SmallVec;
 
 use self::choice::Way;
-use super::catalog::Place;
+use super::catalog::{Operation, Place, Service};
 use super::coding::{self, Plain};
 use super::endpoint::Endpoint;
 use super::protocol::query;
@@ -87,6 +87,20 @@ pub(super) fn read_plain(request: &AwsRequest, head: &Head<'_>, body: &Plain<'_>
         Protocol::Query | Protocol::Ec2 => body::form(whole_pairs(body), ways),
     };
     name::normalised(reading.service.name, found)
+}
+
+/// What kind of thing requests for an operation name, in a word: `cluster` where they name it by `clusterName`.
+pub(super) fn kind(service: &'static Service, operation: &'static Operation) -> Option<String> {
+    choice::kind(service.ways(operation).first()?, operation)
+}
+
+/// Whether a member that is called so, in small letters, names what requests for an operation are about: as they call it, or by the kind of
+/// thing it is.
+pub(super) fn is_called(service: &'static Service, operation: &'static Operation, name: &str) -> bool {
+    let Some(way) = service.ways(operation).first() else { return false };
+    let of_kind =
+        |kind: String| name.strip_prefix(&choice::plain(&kind)).is_some_and(|end| matches!(end, "id" | "name"));
+    choice::plain(way.member) == name || choice::kind(way, operation).is_some_and(of_kind)
 }
 
 fn ways(reading: &Reading) -> Option<&'static [Way]> {

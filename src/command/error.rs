@@ -17,8 +17,9 @@ use siphasher::sip128::{Hasher128 as _, SipHasher24};
 use super::told;
 use crate::aws::catalog::{self, Service};
 use crate::aws::idiom::{Idiom, idiom};
-use crate::aws::protocol::{AwsError, Stamp, SyntheticResponse, synthesize};
+use crate::aws::protocol::{AwsError, Stamp, SyntheticResponse, event_stream, synthesize};
 use crate::aws::request::{AwsRequest, Protocol, Reading};
+use crate::aws::resource::Resource;
 use crate::cli::{ErrorArgs, Output};
 use crate::clock;
 use crate::fault::written::nearest;
@@ -42,6 +43,13 @@ pub struct Wanted {
     /// What it carries beside the message, by names in AWS's API reference.
     #[serde(default)]
     pub members: serde_json::Map<String, serde_json::Value>,
+    /// What the request is about: a table, a bucket/key …
+    pub resource: Option<String>,
+    /// How many items the transaction has.
+    pub items: Option<usize>,
+    /// Not instead of an event stream, but inside it.
+    #[serde(default)]
+    pub in_stream: bool,
 }
 
 /// An answer, as `--batch` and `--output json` print it.
@@ -75,6 +83,9 @@ fn one(args: &ErrorArgs, out: &mut impl Write) -> Result<()> {
         status: args.status,
         message: args.message.clone(),
         members: args.member.iter().cloned().collect(),
+        resource: args.resource.clone(),
+        items: args.items,
+        in_stream: args.in_stream,
     };
     let answer = wanted.answer(wanted.stamp())?;
     match args.output {
@@ -117,7 +128,9 @@ impl Wanted {
             let known = service.operations().iter().map(|operation| operation.name);
             anyhow!("{} has no operation `{}`{}", service.name, self.operation, hint(&self.operation, known))
         })?;
-        let request = AwsRequest::of(Reading { service, operation: Some(operation) }, self.protocol(service)?);
+        let mut request = AwsRequest::of(Reading { service, operation: Some(operation) }, self.protocol(service)?);
+        request.items = self.items;
+        request.resource = self.resource.as_deref().map(|name| Resource { name: name.into(), ..Resource::default() });
         let mut error = match Idiom::named(&self.code) {
             Some(kind) => idiom(&request, kind),
             None => AwsError { code: self.code.as_str().into(), status: None, message: None, members: Vec::new() },
@@ -129,7 +142,11 @@ impl Wanted {
         if let Some(message) = &self.message {
             error.message = Some(message.as_str().into());
         }
-        Ok(synthesize(&request, &error, &stamp))
+        if !self.in_stream {
+            return Ok(synthesize(&request, &error, &stamp));
+        }
+        event_stream::broken_off(&request, &error, &stamp)
+            .with_context(|| format!("{} {} answers with no event stream", service.name, operation.name))
     }
 
     /// Now, and the same request id for the same error.

@@ -9,31 +9,25 @@ use http_body::{Body as _, Frame};
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 
-use crate::aws::request::MOST_OF_BODY;
-
 /// What was read of a body ahead of time, piece by piece as it came, so that it goes out the same way.
 #[derive(Debug, Default)]
 pub(super) struct Ahead(Vec<Result<Frame<Bytes>, hyper::Error>>);
 
 impl Ahead {
-    /// Reads on until there is enough to go by, or the body ends. Nothing of a body that its client holds back until it is asked for:
+    /// Reads on until so many bytes are there, or the body ends. Nothing of a body that its client holds back until it is asked for:
     /// asking is the far end's affair.
-    pub(super) async fn read(request: &mut Request<Incoming>) -> Self {
-        let mut ahead = Self::default();
+    pub(super) async fn read(&mut self, request: &mut Request<Incoming>, most: usize) {
         if request.headers().contains_key(EXPECT) {
-            return ahead;
+            return;
         }
-        let mut bytes = 0;
-        while bytes < MOST_OF_BODY && !request.body().is_end_stream() {
+        let mut bytes: usize = self.pieces().map(Bytes::len).sum();
+        let mut broken = self.0.last().is_some_and(Result::is_err);
+        while !broken && bytes < most && !request.body().is_end_stream() {
             let Some(frame) = request.body_mut().frame().await else { break };
             bytes += frame.as_ref().ok().and_then(Frame::data_ref).map_or(0, Bytes::len);
-            let broken = frame.is_err();
-            ahead.0.push(frame);
-            if broken {
-                break;
-            }
+            broken = frame.is_err();
+            self.0.push(frame);
         }
-        ahead
     }
 
     /// Whether nothing was read.
@@ -43,11 +37,15 @@ impl Ahead {
 
     /// The body's bytes as far as they were read.
     pub(super) fn bytes(&self) -> Cow<'_, [u8]> {
-        let mut pieces = self.0.iter().filter_map(|frame| frame.as_ref().ok()?.data_ref());
+        let mut pieces = self.pieces();
         match (pieces.next(), pieces.next()) {
             (first, None) => Cow::Borrowed(first.map(AsRef::as_ref).unwrap_or_default()),
             (first, second) => Cow::Owned(first.into_iter().chain(second).chain(pieces).flatten().copied().collect()),
         }
+    }
+
+    fn pieces(&self) -> impl Iterator<Item = &Bytes> {
+        self.0.iter().filter_map(|frame| frame.as_ref().ok()?.data_ref())
     }
 
     /// Everything that was read, for sending it on.

@@ -13,7 +13,8 @@ use super::inject::{self, Fault};
 use super::route::{self, Connection, Route};
 use super::upgrade::Wanted;
 use super::{own, unread};
-use crate::aws::request::{self, AwsRequest, Foreign, Head};
+use crate::aws::protocol::{self, AwsError};
+use crate::aws::request::{self, AwsRequest, Foreign, Head, MOST_OF_BODY};
 use crate::aws::resource;
 use crate::net::body::{RequestBody, ResponseBody, Sent};
 use crate::net::cut::StreamReset;
@@ -36,14 +37,15 @@ pub async fn handle(
             return Ok(exchange.own_answer(answer));
         }
     };
-    let (request, ahead, aws) = understand(&proxy, &route, request).await;
+    let (mut request, mut ahead, aws) = understand(&proxy, &route, request).await;
     exchange.understood(route.mode, std::mem::take(&mut route.host), &aws);
-    let Ok(aws) = aws else { return forward(&proxy, &connection, &route, request, ahead, exchange).await };
+    let Ok(mut aws) = aws else { return forward(&proxy, &connection, &route, request, ahead, exchange).await };
 
     let verdict = proxy.plan.decide(&proxy.states, &aws);
     exchange.decided(&verdict);
     inject::delay(verdict.delay).await;
     if let Some((rule, error)) = &verdict.answer {
+        look_closer(&route, &mut request, &mut ahead, &mut aws, error).await;
         let fault = Fault { rule, error, request: &aws, id: exchange.request_id() };
         let (head, body) = request.into_parts();
         return Ok(exchange.injected(inject::answer(&proxy, &fault, &head, body).await));
@@ -65,24 +67,44 @@ async fn understand(
 ) -> (Request<Incoming>, Ahead, Result<AwsRequest, Foreign>) {
     let mut ahead = Ahead::default();
     if request::needs_body(&head(route, &request)) {
-        ahead = Ahead::read(&mut request).await;
+        ahead.read(&mut request, MOST_OF_BODY).await;
     }
     let mut aws = request::decode(&head(route, &request), &ahead.bytes());
     if let Ok(aws) = &mut aws {
         proxy.plan.settle(aws);
         if ahead.is_empty() && names_resource_in_body(proxy, route, &request, aws) {
-            ahead = Ahead::read(&mut request).await;
+            ahead.read(&mut request, MOST_OF_BODY).await;
             aws.is_about(resource::read(aws, &head(route, &request), &ahead.bytes()));
         }
     }
     (request, ahead, aws)
 }
 
-/// Whether a rule asks for the resource, and only the body can tell. A body of HTTP/2 without a length may be one half of a conversation,
-/// whose other half would have to come first.
+/// Reads as much of the request as the error that answers it tells of it.
+async fn look_closer(
+    route: &Route,
+    request: &mut Request<Incoming>,
+    ahead: &mut Ahead,
+    aws: &mut AwsRequest,
+    error: &AwsError,
+) {
+    let most = protocol::asks_body(aws, &head(route, request), error);
+    if most > 0 && !is_conversation(request) {
+        ahead.read(request, most).await;
+        protocol::look_into(aws, &head(route, request), error, &ahead.bytes());
+    }
+}
+
+/// Whether a rule asks for the resource, and only the body can tell.
 fn names_resource_in_body(proxy: &Proxy, route: &Route, request: &Request<Incoming>, aws: &AwsRequest) -> bool {
-    let conversation = request.version() == Version::HTTP_2 && !request.headers().contains_key(CONTENT_LENGTH);
-    !conversation && proxy.plan.asks_for_resource(aws) && resource::stands_in_body(aws, &head(route, request))
+    !is_conversation(request)
+        && proxy.plan.asks_for_resource(aws)
+        && resource::stands_in_body(aws, &head(route, request))
+}
+
+/// Whether a body may be one half of a conversation, whose other half would have to come first: on HTTP/2, without a length.
+fn is_conversation(request: &Request<Incoming>) -> bool {
+    request.version() == Version::HTTP_2 && !request.headers().contains_key(CONTENT_LENGTH)
 }
 
 /// Sends the request on as it came, and the answer back as it comes.

@@ -10,6 +10,7 @@ use std::fmt::Write;
 use std::fs;
 use std::path::Path;
 
+use serde_json::Value;
 use squall::aws::catalog;
 use squall::aws::idiom::{Idiom, idiom};
 use squall::aws::protocol::{Stamp, SyntheticResponse, synthesize};
@@ -28,7 +29,10 @@ fn written(answer: &SyntheticResponse) -> String {
         writeln!(out, "{name}: {}", value.to_str().unwrap()).unwrap();
     }
     out.push('\n');
-    match std::str::from_utf8(&answer.body).ok().filter(|_| answer.headers["content-type"] != "application/cbor") {
+    match std::str::from_utf8(&answer.body)
+        .ok()
+        .filter(|_| answer.headers.get("content-type").is_none_or(|media| media != "application/cbor"))
+    {
         Some(text) => out + text,
         None => answer.body.iter().fold(out, |out, byte| out + &format!("{byte:02x}")),
     }
@@ -53,6 +57,46 @@ fn every_error_is_written_as_recorded() {
         }
     }
     assert!(wrong.is_empty(), "{wrong}");
+}
+
+/// The rows that all clients are held to, as the documentation shows them.
+fn table() -> String {
+    let facts = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/sdk/errors.json")).unwrap();
+    let facts: Value = serde_json::from_str(&facts).unwrap();
+    let mut out = "| service | operation | fault | code | status | class | attempts |\n|---|---|---|---|--:|---|--:|\n"
+        .to_owned();
+    for row in facts["errors"].as_array().unwrap() {
+        let fault = row["fault"].as_str().or_else(|| row["fault"]["error"]["code"].as_str()).unwrap();
+        let [code, status, class, attempts] = ["code", "status", "class", "attempts"].map(|key| cell(row, key));
+        let (service, operation) = (row["service"].as_str().unwrap(), row["operation"].as_str().unwrap());
+        writeln!(out, "| {service} | {operation} | `{fault}` | {code} | {status} | {class} | {attempts} |").unwrap();
+    }
+    out
+}
+
+/// What the clients see, once where they agree.
+fn cell(row: &Value, key: &str) -> String {
+    let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned).replace("null", "–");
+    let mut seen: Vec<_> = ["python", "javascript", "rust"]
+        .iter()
+        .map(|client| text(row[client].get(key).unwrap_or_else(|| &row[key])))
+        .collect();
+    if seen.iter().all(|value| *value == seen[0]) {
+        seen.truncate(1);
+    }
+    seen.join(" / ")
+}
+
+#[test]
+fn the_documentation_shows_what_clients_are_held_to() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/errors.md");
+    let page = fs::read_to_string(&path).unwrap();
+    let (text, shown) = page.split_once("-->\n").unwrap();
+    if std::env::var_os("SQUALL_RECORD").is_some() {
+        fs::write(path, format!("{text}-->\n\n{}", table())).unwrap();
+        return;
+    }
+    assert_eq!(shown.trim(), table().trim());
 }
 
 #[test]

@@ -48,6 +48,43 @@ async fn a_throttled_put_never_reaches_dynamodb_and_the_connection_goes_on() {
 }
 
 #[tokio::test]
+async fn a_canceled_transaction_gives_a_reason_for_each_item_however_long_it_is() {
+    let aws = Upstream::plain(OK).await;
+    let rule = "rules: [{name: t, match: {operation: TransactWriteItems}, fault: {error: {code: TransactionCanceledException}}}]";
+    let squall = squall::profile(rule).toward(&aws).run();
+    let mut stream = client::connect(squall.address).await;
+    let item = |n: usize| format!(r#"{{"Put": {{"TableName": "t", "Item": {{"x": {{"S": "{}"}}}}}}}}"#, "y".repeat(n));
+    for length in [10, 40_000] {
+        let body = format!(r#"{{"TransactItems": [{0}, {0}, {0}]}}"#, item(length));
+        let request = put_item("", body.len()).replace("PutItem", "TransactWriteItems") + &body;
+        let answer = client::exchange(&mut stream, request).await;
+        let told = answer.text();
+        assert!(told.contains("specific reasons [ConditionalCheckFailed, None, None]"), "{told}");
+    }
+    assert!(aws.requests().is_empty());
+}
+
+#[tokio::test]
+async fn s3_names_what_it_does_not_find_and_ends_the_connection_when_it_is_to_blame() {
+    let aws = Upstream::plain(OK).await;
+    for (fault, tells, connection) in [
+        ("not_found", "<Key>a/key</Key>", None),
+        ("error: {code: NoSuchBucket}", "<BucketName>bucket</BucketName>", None),
+        ("throttle", "<Code>SlowDown</Code>", Some("close")),
+    ] {
+        let squall = squall::profile(
+            &format!("rules:\n  - name: t\n    fault: {fault}\n").replace("fault: error:", "fault:\n      error:"),
+        );
+        let squall = squall.toward(&aws).run();
+        let mut stream = client::connect(squall.address).await;
+        let get = format!("GET /bucket/a/key HTTP/1.1\r\nHost: s3.amazonaws.com\r\n{S3_AUTHORIZATION}\r\n");
+        let answer = client::exchange(&mut stream, get).await;
+        assert!(answer.text().contains(tells), "{answer:?}");
+        assert_eq!(answer.field("connection").as_deref(), connection);
+    }
+}
+
+#[tokio::test]
 async fn an_unmarked_answer_carries_no_trace_of_squall() {
     let aws = Upstream::plain(OK).await;
     let squall = squall::profile(THROTTLE).toward(&aws).unmarked().run();

@@ -132,7 +132,9 @@ fn parse_error(mut fields: impl Iterator<Item = &'static str>) -> ErrorShape {
 
 fn member(field: &'static str) -> Option<Member> {
     let (name, rest) = field.split_once(':')?;
-    let (kind, place) = rest.split_once('@').unwrap_or((rest, ""));
+    let (rest, place) = rest.split_once('@').unwrap_or((rest, ""));
+    let (rest, value) = rest.split_once('~').map_or((rest, None), |(rest, value)| (rest, Some(value)));
+    let (kind, is_required) = rest.strip_suffix('!').map_or((rest, false), |kind| (kind, true));
     let kind = match kind {
         "L" => MemberKind::List,
         "M" => MemberKind::Map,
@@ -145,7 +147,7 @@ fn member(field: &'static str) -> Option<Member> {
         "x" => MemberKind::Blob,
         _ => return None,
     };
-    (place != "status").then_some(Member { name, kind, in_header: place == "header" })
+    (place != "status").then_some(Member { name, kind, in_header: place == "header", is_required, value })
 }
 
 fn parse_operation(fields: impl Iterator<Item = &'static str>) -> Operation {
@@ -160,6 +162,7 @@ fn parse_operation(fields: impl Iterator<Item = &'static str>) -> Operation {
         deprecated: false,
         inputs: Vec::new(),
         errors: "",
+        stream: None,
         ways: OnceLock::new(),
     };
     for field in fields {
@@ -171,6 +174,7 @@ fn parse_operation(fields: impl Iterator<Item = &'static str>) -> Operation {
             "prefix" => operation.host_prefix = Some(value),
             "auth" => operation.unsigned = value == "none",
             "e" => operation.errors = value,
+            "stream" => operation.stream = Some(value),
             "deprecated" => operation.deprecated = true,
             _ => {}
         }

@@ -83,7 +83,7 @@ pub(super) fn type_name<'a>(told: &Told<'a>) -> &'a str {
 /// `x-amzn-query-error: <code>;Sender` of services that spoke query once: clients find their old codes there.
 pub(super) fn insert_query_code(told: &Told<'_>, headers: &mut HeaderMap) {
     if told.service.is_some_and(|service| service.query_compatible) {
-        let code = if told.query_mode { quirk::query_code(told) } else { told.code_on_the_wire() };
+        let code = if told.request.query_mode { quirk::query_code(told) } else { told.code_on_the_wire() };
         let value = format!("{code};{}", told.side());
         insert(headers, HeaderName::from_static("x-amzn-query-error"), &value);
     }

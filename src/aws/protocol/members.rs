@@ -1,8 +1,8 @@
 //! What an error carries beside its code and message: the members that its shape models, and what was asked for by name.
 //!
 //! A member that was given is written as it was given, in the protocol's own form. Of the others those are filled whose value can be
-//! told from the request or from what services send; the rest (lists, maps and structures, which depend on what was asked of the
-//! service) are left out, as AWS leaves out what it has nothing to say about.
+//! told from the request (what it is about, how many items it has), from the error itself or from what services send, and those that no
+//! such error lacks. The rest is left out, as AWS leaves out what it has nothing to say about.
 
 use std::borrow::Cow;
 
@@ -13,7 +13,7 @@ use smallvec::SmallVec;
 
 use super::{Told, xml};
 use crate::aws::catalog::{Member, MemberKind};
-use crate::aws::quirk;
+use crate::aws::{quirk, resource};
 
 /// Members by name, as they were asked for.
 pub type Given = Vec<(CompactString, Value)>;
@@ -29,7 +29,7 @@ pub(in crate::aws) struct Filled<'a> {
 }
 
 /// The members of an error, in the order of its shape; then what was given beside them.
-pub(super) fn fill<'a>(told: &Told<'_>, given: &'a Given) -> SmallVec<[Filled<'a>; 4]> {
+pub(super) fn fill<'a>(told: &Told<'a>, given: &'a Given) -> SmallVec<[Filled<'a>; 4]> {
     let modeled = told.shape.map(|shape| shape.members.as_slice()).unwrap_or_default();
     let asked = |name: &str| given.iter().find(|(asked, _)| asked.eq_ignore_ascii_case(name)).map(|(_, value)| value);
     let of_shape = modeled.iter().filter_map(|member| {
@@ -51,19 +51,63 @@ pub(super) fn fill<'a>(told: &Told<'_>, given: &'a Given) -> SmallVec<[Filled<'a
 
 fn plausible(member: &Member, told: &Told<'_>) -> Option<Value> {
     if let Some(value) = quirk::member(told, member.name) {
+        return Some(value);
+    }
+    if let Some(value) = member.value {
         return Some(value.into());
     }
-    let name = member.name.to_ascii_lowercase();
-    match member.kind {
-        MemberKind::Integer if name.contains("retryafter") || name == "retry-after" => Some(RETRY_AFTER.into()),
+    let name: String =
+        member.name.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase()).collect();
+    let known = match member.kind {
+        MemberKind::Boolean if name == "canretry" => {
+            Some(told.shape.is_some_and(|shape| shape.retryable || shape.fault).into())
+        }
+        MemberKind::Integer if name.contains("retryafter") => Some(RETRY_AFTER.into()),
         MemberKind::Integer if name.contains("statuscode") => Some(told.status.as_u16().into()),
-        // Lambda models its Retry-After as text.
-        MemberKind::String if name == "retry-after" => Some(RETRY_AFTER.to_string().into()),
-        MemberKind::String if name == "requestid" => Some(told.request_id.as_str().into()),
-        MemberKind::String if name == "servicecode" => Some(told.service?.name.into()),
-        MemberKind::String if name == "quotacode" => Some("L-00000000".into()),
+        MemberKind::String => text_of(&name, told).map(Value::String),
         _ => None,
+    };
+    known.or_else(|| member.is_required.then(|| vaguest(member.kind, told)).flatten())
+}
+
+/// A text that can be told by its member's name, which is in small letters and without what parts words.
+fn text_of(name: &str, told: &Told<'_>) -> Option<String> {
+    let text = match name {
+        "code" | "error" | "errorcode" | "xamznerrortype" => told.code_on_the_wire(),
+        "detailedmessage" | "errordescription" | "errormessage" | "exceptionmessage" => &told.message,
+        "quotacode" => "L-00000000",
+        "requestid" => &told.request_id,
+        // Lambda and others model it as text.
+        "retryafter" => return Some(RETRY_AFTER.to_string()),
+        "servicecode" => told.service?.name,
+        _ => return subject(name, told),
+    };
+    Some(text.to_owned())
+}
+
+/// What the request is about, where a member is called as the request calls it or as errors do.
+fn subject(name: &str, told: &Told<'_>) -> Option<String> {
+    let (service, operation) = (told.service?, told.operation?);
+    if name == "resourcetype" {
+        return resource::kind(service, operation);
     }
+    let resource = told.request.resource.as_ref()?;
+    let asked = matches!(name, "resource" | "resourceid" | "resourcename" | "resourceidentifier")
+        || resource::is_called(service, operation, name);
+    asked.then(|| resource.name.to_string())
+}
+
+/// What a member holds that nothing tells and no such error lacks.
+fn vaguest(kind: MemberKind, told: &Told<'_>) -> Option<Value> {
+    Some(match kind {
+        MemberKind::Blob | MemberKind::Timestamp => return None,
+        MemberKind::Boolean => false.into(),
+        MemberKind::Double => 0.0.into(),
+        MemberKind::Integer => 0.into(),
+        MemberKind::List => Value::Array(Vec::new()),
+        MemberKind::Map | MemberKind::Structure => Value::Object(serde_json::Map::new()),
+        MemberKind::String => (*told.message).into(),
+    })
 }
 
 /// As text, where a field or an element holds nothing else.

@@ -14,9 +14,11 @@
 //! assert!(answer.body.starts_with(b"<?xml"));
 //! ```
 
+mod asked;
 pub(super) mod cbor;
 mod common;
 mod ec2;
+pub mod event_stream;
 pub(super) mod json;
 pub(super) mod members;
 pub(super) mod query;
@@ -33,13 +35,15 @@ use compact_str::CompactString;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, DATE};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use jiff::Timestamp;
+use serde_json::Value;
 use smallvec::SmallVec;
 
+pub use asked::{asks_body, look_into};
 use members::Filled;
 pub use members::Given;
 
 use super::catalog::{ErrorShape, Operation, Service};
-use super::request::{AwsRequest, Protocol};
+use super::request::{AwsRequest, Protocol, Reading};
 use super::{idiom, quirk};
 
 /// An error as AWS names it, before it is written in a protocol.
@@ -133,6 +137,7 @@ pub fn synthesize(request: &AwsRequest, error: &AwsError, stamp: &Stamp) -> Synt
 
 /// An error with everything that it left open filled in: what the protocols write.
 pub(super) struct Told<'a> {
+    pub(super) request: &'a AwsRequest,
     pub(super) service: Option<&'static Service>,
     pub(super) operation: Option<&'static Operation>,
     pub(super) shape: Option<&'static ErrorShape>,
@@ -142,17 +147,14 @@ pub(super) struct Told<'a> {
     /// The request id in the service's own form.
     pub(super) request_id: String,
     pub(super) stamp: &'a Stamp,
-    /// Whether query's codes are wanted beside the shapes.
-    pub(super) query_mode: bool,
     members: SmallVec<[Filled<'a>; 4]>,
 }
 
 impl<'a> Told<'a> {
-    fn new(request: &AwsRequest, error: &'a AwsError, stamp: &'a Stamp) -> Self {
-        let reading = request.readings.first();
-        let (service, operation) = (reading.map(|r| r.service), reading.and_then(|r| r.operation));
+    fn new(request: &'a AwsRequest, error: &'a AwsError, stamp: &'a Stamp) -> Self {
         let code = &*error.code;
-        let known = service.map_or(Known::Unknown, |service| known_error(service, operation, code));
+        let (reading, known) = best_known(request, code);
+        let (service, operation) = (reading.map(|r| r.service), reading.and_then(|r| r.operation));
         let (shape, usual) = match known {
             Known::ByOperation(shape) | Known::ByService(shape) => (Some(shape), status(shape.status)),
             Known::Common(status) => (None, Some(status)),
@@ -162,14 +164,22 @@ impl<'a> Told<'a> {
         let request_id = service.map_or_else(|| stamp.uuid(), |service| quirk::request_id(service, stamp));
         let status = error.status.or(usual).unwrap_or(StatusCode::BAD_REQUEST);
         let members = SmallVec::new();
-        let query_mode = request.query_mode;
-        let told = Self { service, operation, shape, code, status, message, request_id, stamp, query_mode, members };
-        Self { members: members::fill(&told, &error.members), ..told }
+        let told = Self { request, service, operation, shape, code, status, message, request_id, stamp, members };
+        let told = Self { members: members::fill(&told, &error.members), ..told };
+        match quirk::message(&told).filter(|_| error.message.is_none()) {
+            Some(message) => Self { message: message.into(), ..told },
+            None => told,
+        }
     }
 
     /// The members that stand in the body.
     pub(super) fn body_members(&self) -> impl Iterator<Item = &Filled<'a>> {
         self.members.iter().filter(|member| !member.in_header)
+    }
+
+    /// The value of a member, if the error has it.
+    pub(super) fn member(&self, name: &str) -> Option<&Value> {
+        self.members.iter().find(|member| member.name == name).map(|member| &*member.value)
     }
 
     /// Those that travel in header fields; what cannot is left out.
@@ -196,6 +206,18 @@ impl<'a> Told<'a> {
     pub(super) fn shape_name(&self) -> &'a str {
         self.shape.map_or(self.code, |shape| shape.name)
     }
+}
+
+/// The reading that knows a code best, of equals the first: what is injected must be right for the service that was meant.
+fn best_known<'a>(request: &'a AwsRequest, code: &str) -> (Option<&'a Reading>, Known) {
+    let known = |reading: &'a Reading| (Some(reading), known_error(reading.service, reading.operation, code));
+    let best = request.readings.iter().map(known).min_by_key(|(_, known)| match known {
+        Known::ByOperation(_) => 0,
+        Known::ByService(_) => 1,
+        Known::Common(_) => 2,
+        Known::Unknown => 3,
+    });
+    best.unwrap_or((None, Known::Unknown))
 }
 
 /// AWS's own text for a code, or the code as a sentence.
@@ -229,7 +251,6 @@ fn insert_usual(headers: &mut HeaderMap, content_type: &'static str, told: &Told
 mod tests {
     use super::*;
     use crate::aws::catalog;
-    use crate::aws::request::Reading;
 
     fn told(service: &str, operation: &str, code: &str) -> String {
         let service = catalog::service(service).unwrap();

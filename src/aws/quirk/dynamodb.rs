@@ -1,9 +1,14 @@
-//! DynamoDB: long request ids, a dated namespace, and a checksum of every body.
+//! DynamoDB: long request ids, a dated namespace, a checksum of every body, and errors that tell which item or table is meant.
 
 use http::header::SERVER;
 use http::{HeaderMap, HeaderName, HeaderValue};
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+use serde_json::{Value, json};
 
+use crate::aws::partition;
 use crate::aws::protocol::{Stamp, Told};
+use crate::aws::request::AwsRequest;
 
 /// Of its error shapes, those of its streams included.
 pub(super) const NAMESPACE: &str = "com.amazonaws.dynamodb.v20120810";
@@ -23,6 +28,71 @@ pub(super) fn text(code: &str) -> Option<&'static str> {
     })
 }
 
+/// The list of a canceled transaction's reasons, or that of a throttled request's.
+pub(super) fn member(told: &Told<'_>, name: &str) -> Option<Value> {
+    match name {
+        "CancellationReasons" => Some(cancellation_reasons(told)),
+        "ThrottlingReasons" => throttling_reasons(told),
+        _ => None,
+    }
+}
+
+/// A reason for each item, in the request's order: the first item is to blame for all. A transaction whose items were not counted is
+/// taken for one of one item.
+fn cancellation_reasons(told: &Told<'_>) -> Value {
+    let reads = told.operation.is_some_and(|operation| operation.name == "TransactGetItems");
+    let to_blame = if reads {
+        json!({"Code": "TransactionConflict", "Message": "Transaction is ongoing for the item"})
+    } else {
+        json!({"Code": "ConditionalCheckFailed", "Message": "The conditional request failed"})
+    };
+    let others = told.request.items.unwrap_or(1).saturating_sub(1).min(MOST_ITEMS);
+    std::iter::once(to_blame).chain(std::iter::repeat_n(json!({"Code": "None"}), others)).collect()
+}
+
+/// Whether reads or writes exceeded the table's capacity, and which table's, where that is known.
+fn throttling_reasons(told: &Told<'_>) -> Option<Value> {
+    let verb = told.operation?.name;
+    let reads = ["Get", "Query", "Scan"].iter().any(|read| verb.contains(read));
+    let side = if reads { "Read" } else { "Write" };
+    let mut reason = json!({"reason": format!("Table{side}ProvisionedThroughputExceeded")});
+    if let Some(table) = table(told) {
+        reason["resource"] = table.into();
+    }
+    Some(Value::Array(vec![reason]))
+}
+
+fn table(told: &Told<'_>) -> Option<String> {
+    let AwsRequest { region: Some(region), account: Some(account), resource: Some(table), .. } = told.request else {
+        return None;
+    };
+    let partition = partition::of_region(region);
+    Some(format!("arn:{partition}:dynamodb:{region}:{account}:table/{}", table.name))
+}
+
+/// A canceled transaction's message lists the codes of its reasons.
+pub(super) fn message(told: &Told<'_>) -> Option<String> {
+    if told.shape_name() != "TransactionCanceledException" {
+        return None;
+    }
+    let reasons = told.member("CancellationReasons")?.as_array()?;
+    let codes: Vec<&str> = reasons.iter().map(|reason| reason["Code"].as_str().unwrap_or("None")).collect();
+    Some(format!(
+        "Transaction cancelled, please refer cancellation reasons for specific reasons [{}]",
+        codes.join(", ")
+    ))
+}
+
+/// How many items a transaction has; of anything else, and of a body that is cut off, nothing.
+pub(in crate::aws) fn items(body: &[u8]) -> Option<usize> {
+    #[derive(Deserialize)]
+    struct Transaction {
+        #[serde(rename = "TransactItems", alias = "TransactStatements")]
+        items: Vec<IgnoredAny>,
+    }
+    serde_json::from_slice(body).ok().map(|transaction: Transaction| transaction.items.len())
+}
+
 /// Clients check `x-amz-crc32` against the body's bytes and retry on a mismatch (botocore's and Java's do).
 pub(in crate::aws) fn finish(told: &Told<'_>, body: &[u8], headers: &mut HeaderMap) {
     if told.service.is_none_or(|service| service.signing_name != "dynamodb") {
@@ -30,4 +100,20 @@ pub(in crate::aws) fn finish(told: &Told<'_>, body: &[u8], headers: &mut HeaderM
     }
     headers.insert(SERVER, HeaderValue::from_static("Server"));
     headers.insert(HeaderName::from_static("x-amz-crc32"), HeaderValue::from(crc32fast::hash(body)));
+}
+
+/// DynamoDB takes no transaction of more.
+const MOST_ITEMS: usize = 100;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_items_of_a_transaction_are_counted_whatever_they_hold() {
+        let body = br#"{"ClientRequestToken": "t", "TransactItems": [{"Put": {"Item": {"a": {"L": [{"S": "]"}]}}}}, {"Delete": {}}]}"#;
+        assert_eq!(items(body), Some(2));
+        assert_eq!(items(br#"{"TransactStatements": [{"Statement": "x"}]}"#), Some(1));
+        assert_eq!((items(&body[..50]), items(b"{}"), items(b"\xff")), (None, None, None));
+    }
 }

@@ -8,6 +8,8 @@ pub(super) mod s3;
 pub(super) mod sdb;
 mod sqs;
 
+use serde_json::Value;
+
 use super::catalog::Service;
 use super::protocol::{Stamp, Told};
 
@@ -41,9 +43,19 @@ pub(super) fn text(service: &Service, code: &str) -> Option<&'static str> {
 }
 
 /// A member of an error as the service fills it.
-pub(super) fn member(told: &Told<'_>, name: &str) -> Option<&'static str> {
-    match told.service.map(|service| service.name) {
-        Some("lambda") => lambda::member(told, name),
+pub(super) fn member(told: &Told<'_>, name: &str) -> Option<Value> {
+    match told.service?.name {
+        "dynamodb" => dynamodb::member(told, name),
+        "lambda" => lambda::member(told, name),
+        "s3" => s3::member(name),
+        _ => None,
+    }
+}
+
+/// The service's own text for an error whose members are known.
+pub(super) fn message(told: &Told<'_>) -> Option<String> {
+    match told.service?.name {
+        "dynamodb" => dynamodb::message(told),
         _ => None,
     }
 }

@@ -1,7 +1,8 @@
 //! S3: hosts that hold a bucket, queries that name an operation outright, and errors in a form of their own.
 
-use http::header::{CONTENT_TYPE, SERVER};
+use http::header::{CONNECTION, CONTENT_TYPE, SERVER};
 use http::{HeaderMap, HeaderName, HeaderValue};
+use serde_json::Value;
 use smallvec::{SmallVec, smallvec};
 
 use crate::aws::catalog::{self, Service};
@@ -64,19 +65,47 @@ pub(in crate::aws) fn settle(request: &Evidence<'_>, readings: &mut SmallVec<[Re
     }
 }
 
-/// A bare `<Error>`, without namespace or wrapper, with the host id beside the request id.
+/// A bare `<Error>`, without namespace or wrapper, with the host id beside the request id. The connection ends with an error of the
+/// server's: so it was seen of 503 SlowDown (the header fields in <https://github.com/pingcap/tiflash/issues/10538>).
 pub(in crate::aws) fn write(told: &Told<'_>, headers: &mut HeaderMap) -> Vec<u8> {
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/xml"));
     headers.insert(SERVER, HeaderValue::from_static("AmazonS3"));
+    if told.status.is_server_error() {
+        headers.insert(CONNECTION, HeaderValue::from_static("close"));
+    }
     let host_id = insert_ids(told, headers);
     let mut body = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error>");
     xml::element(&mut body, "Code", told.code_on_the_wire());
     xml::element(&mut body, "Message", &told.message);
+    if let Some((name, text)) = subject(told) {
+        xml::element(&mut body, name, text);
+    }
     members::elements(&mut body, told);
     xml::element(&mut body, "RequestId", &told.request_id);
     xml::element(&mut body, "HostId", &host_id);
     body.push_str("</Error>");
     body.into_bytes()
+}
+
+/// The key or the bucket that an error is about, and what the element is called.
+fn subject<'a>(told: &'a Told<'_>) -> Option<(&'static str, &'a str)> {
+    let resource = told.request.resource.as_ref()?;
+    let (bucket, key) = match resource.name.split_once('/') {
+        Some((bucket, key)) => (bucket, Some(key)),
+        None => (&*resource.name, None),
+    };
+    match told.code_on_the_wire() {
+        "NoSuchKey" | "NoSuchVersion" => Some(("Key", key?)),
+        "BucketAlreadyExists" | "BucketAlreadyOwnedByYou" | "BucketNotEmpty" | "InvalidBucketName" | "NoSuchBucket" => {
+            Some(("BucketName", bucket))
+        }
+        _ => None,
+    }
+}
+
+/// InvalidObjectState is about objects that are archived.
+pub(super) fn member(name: &str) -> Option<Value> {
+    (name == "StorageClass").then(|| "GLACIER".into())
 }
 
 pub(super) fn text(code: &str) -> Option<&'static str> {

@@ -40,6 +40,18 @@ pub(in crate::aws) fn ways(service: &str, operation: &Operation) -> Vec<Way> {
     ranked.iter().map(|(_, i)| Way { member: i.name, place: i.place, is_list: i.is_list }).collect()
 }
 
+/// The kind of thing that a way names: what its member says beside that it is a name, else the operation's noun.
+pub(super) fn kind(way: &Way, operation: &Operation) -> Option<String> {
+    let member = way.member.rsplit(['.', ']', '}', '*']).find(|part| !part.is_empty())?;
+    let own = base(&plain(member)).map_or(member.len(), str::len);
+    let word = match member.get(..own).unwrap_or(member).trim_end_matches(['-', '_']) {
+        "" | "resource" => noun(operation.name),
+        word => word.to_owned(),
+    };
+    let mut letters = word.chars();
+    letters.next().map(|first| first.to_lowercase().chain(letters).collect())
+}
+
 type Rank = ((u8, usize), usize);
 
 fn rank(service: &str, input: &Input, name: &str, noun: &str) -> Option<(u8, usize)> {
@@ -72,7 +84,7 @@ fn labels(operation: &Operation) -> impl Iterator<Item = Input> {
 }
 
 /// In small letters, without what parts words.
-fn plain(name: &str) -> String {
+pub(super) fn plain(name: &str) -> String {
     name.chars().filter(|c| !matches!(c, '-' | '_' | '.')).map(|c| c.to_ascii_lowercase()).collect()
 }
 

@@ -1,0 +1,123 @@
+//! What an error tells of the very request it answers, where only the request's body holds it.
+//!
+//! A canceled transaction gives a reason for each of its items, DynamoDB's throttling names the table, many a ResourceNotFoundException
+//! what was not found. [`asks_body`] says how much of a body must be read for that, and [`look_into`] takes it from there.
+
+use super::{AwsError, best_known};
+use crate::aws::quirk::dynamodb;
+use crate::aws::request::{AwsRequest, Head, MOST_OF_BODY};
+use crate::aws::resource;
+use crate::aws::{catalog::ErrorShape, protocol::Known};
+
+/// How many bytes of the request's body this error depends on: 0 where the head tells all.
+pub fn asks_body(request: &AwsRequest, head: &Head<'_>, error: &AwsError) -> usize {
+    let (_, Known::ByOperation(shape) | Known::ByService(shape)) = best_known(request, &error.code) else { return 0 };
+    let lacks = |name: &str| lacks(shape, error, name);
+    if lacks("CancellationReasons") {
+        return MOST_OF_TRANSACTION;
+    }
+    let is_about = shape.members.iter().any(|member| names_resource(member.name) && lacks(member.name));
+    if is_about && request.resource.is_none() && resource::stands_in_body(request, head) { MOST_OF_BODY } else { 0 }
+}
+
+/// Takes from so much of the body what the error depends on.
+pub fn look_into(request: &mut AwsRequest, head: &Head<'_>, error: &AwsError, body: &[u8]) {
+    let (_, Known::ByOperation(shape) | Known::ByService(shape)) = best_known(request, &error.code) else { return };
+    if lacks(shape, error, "CancellationReasons") {
+        request.items = dynamodb::items(body);
+    } else if request.resource.is_none() {
+        request.is_about(resource::read(request, head, body));
+    }
+}
+
+/// Whether the shape has a member of this name that was not given.
+fn lacks(shape: &ErrorShape, error: &AwsError, name: &str) -> bool {
+    shape.members.iter().any(|member| member.name == name)
+        && !error.members.iter().any(|(given, _)| given.eq_ignore_ascii_case(name))
+}
+
+fn names_resource(member: &str) -> bool {
+    let name = member.to_ascii_lowercase();
+    name == "throttlingreasons"
+        || (name != "resourcetype" && ["name", "id", "resource"].iter().any(|end| name.ends_with(end)))
+}
+
+/// DynamoDB takes four megabytes in a transaction; JSON makes more of binary values.
+const MOST_OF_TRANSACTION: usize = 6 << 20;
+
+#[cfg(test)]
+mod tests {
+    use http::{HeaderMap, HeaderValue, Method};
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::aws::protocol::{Stamp, synthesize};
+    use crate::aws::request::decode;
+
+    /// How much is asked for, and the body of the answer once it was looked at.
+    fn answer(target: &'static str, code: &str, given: &[(&str, Value)], body: &[u8]) -> (usize, Value) {
+        let scope = "AWS4-HMAC-SHA256 Credential=ASIAQNZGKIQY56JQ7WML/20261121/eu-west-1/x/aws4_request, Signature=0";
+        let headers = HeaderMap::from_iter([
+            (http::HeaderName::from_static("x-amz-target"), HeaderValue::from_static(target)),
+            (http::header::AUTHORIZATION, HeaderValue::from_static(scope)),
+        ]);
+        let head = Head { method: &Method::POST, host: "localhost", path: "/", query: None, headers: &headers };
+        let mut request = decode(&head, b"").unwrap();
+        let members = given.iter().map(|(name, value)| ((*name).into(), value.clone())).collect();
+        let error = AwsError { code: code.into(), status: None, message: None, members };
+        let asked = asks_body(&request, &head, &error);
+        look_into(&mut request, &head, &error, &body[..asked.min(body.len())]);
+        let answer = synthesize(&request, &error, &Stamp { date: jiff::Timestamp::UNIX_EPOCH, id: 1 });
+        (asked, serde_json::from_slice(&answer.body).unwrap())
+    }
+
+    #[test]
+    fn a_canceled_transaction_gives_a_reason_for_each_item_in_its_order() {
+        let body = br#"{"TransactItems": [{"Put": {}}, {"Update": {}}, {"Delete": {}}]}"#;
+        let (asked, told) = answer("DynamoDB_20120810.TransactWriteItems", "TransactionCanceledException", &[], body);
+        assert_eq!(asked, MOST_OF_TRANSACTION);
+        let codes: Vec<_> = told["CancellationReasons"].as_array().unwrap().iter().map(|r| r["Code"].clone()).collect();
+        assert_eq!(codes, ["ConditionalCheckFailed", "None", "None"]);
+        let message = "Transaction cancelled, please refer cancellation reasons for specific reasons [ConditionalCheckFailed, None, None]";
+        assert_eq!(told["Message"], message);
+    }
+
+    #[test]
+    fn reasons_that_are_given_need_no_body_and_are_told_in_the_message() {
+        let given = [("CancellationReasons", json!([{"Code": "None"}, {"Code": "ThrottlingError"}]))];
+        let (asked, told) =
+            answer("DynamoDB_20120810.TransactWriteItems", "TransactionCanceledException", &given, b"{}");
+        assert_eq!(asked, 0);
+        assert!(told["Message"].as_str().unwrap().ends_with("[None, ThrottlingError]"), "{told}");
+    }
+
+    #[test]
+    fn throttling_names_the_table_and_by_what_it_was_exceeded() {
+        let throttled = |target| {
+            let body = br#"{"TableName": "orders", "Item": {}}"#;
+            let (asked, told) = answer(target, "ProvisionedThroughputExceededException", &[], body);
+            assert_eq!(asked, MOST_OF_BODY);
+            told["ThrottlingReasons"][0].clone()
+        };
+        let arn = "arn:aws:dynamodb:eu-west-1:029608264753:table/orders";
+        let put = throttled("DynamoDB_20120810.PutItem");
+        assert_eq!(put, json!({"reason": "TableWriteProvisionedThroughputExceeded", "resource": arn}));
+        assert_eq!(throttled("DynamoDB_20120810.Query")["reason"], "TableReadProvisionedThroughputExceeded");
+    }
+
+    #[test]
+    fn what_was_not_found_is_named() {
+        let (asked, told) = answer(
+            "AWSStepFunctions.DescribeStateMachine",
+            "ResourceNotFound",
+            &[],
+            br#"{"stateMachineArn": "arn:aws:states:eu-west-1:123456789012:stateMachine:orders"}"#,
+        );
+        assert_eq!((asked, &told["resourceName"]), (MOST_OF_BODY, &json!("orders")));
+    }
+
+    #[test]
+    fn most_errors_need_no_body() {
+        assert_eq!(answer("DynamoDB_20120810.PutItem", "InternalServerError", &[], b"{}").0, 0);
+    }
+}
