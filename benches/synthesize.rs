@@ -23,6 +23,7 @@ fn stamp() -> Stamp {
 }
 
 fn writing(criterion: &mut Criterion) {
+    let stamp = stamp();
     for (service, operation, protocol) in [
         ("dynamodb", "PutItem", Protocol::Json10),
         ("kms", "Encrypt", Protocol::Json11),
@@ -36,19 +37,19 @@ fn writing(criterion: &mut Criterion) {
     ] {
         let request = request(service, operation, protocol);
         criterion.bench_function(&format!("throttle {service} {operation}"), |bencher| {
-            bencher.iter(|| synthesize(black_box(&request), &idiom(&request, Idiom::Throttle), &stamp()));
+            bencher.iter(|| synthesize(black_box(&request), &idiom(&request, Idiom::Throttle), &stamp));
         });
     }
     let error = |code: &str| AwsError { code: code.into(), status: None, message: None, members: Vec::new() };
     let transaction = AwsRequest { items: Some(25), ..request("dynamodb", "TransactWriteItems", Protocol::Json10) };
     let canceled = error("TransactionCanceledException");
     criterion.bench_function("a transaction of 25 items, canceled", |bencher| {
-        bencher.iter(|| synthesize(black_box(&transaction), &canceled, &stamp()));
+        bencher.iter(|| synthesize(black_box(&transaction), &canceled, &stamp));
     });
     let converse = request("bedrock-runtime", "ConverseStream", Protocol::RestJson);
     let throttled = error("ThrottlingException");
     criterion.bench_function("an exception in an event stream", |bencher| {
-        bencher.iter(|| event_stream::exception(black_box(&converse), &throttled, &stamp()));
+        bencher.iter(|| event_stream::exception(black_box(&converse), &throttled, &stamp));
     });
 }
 

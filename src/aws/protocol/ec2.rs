@@ -6,7 +6,8 @@ use super::{Told, insert_usual, members, xml};
 
 pub(super) fn write(told: &Told<'_>, headers: &mut HeaderMap) -> Vec<u8> {
     insert_usual(headers, "text/xml;charset=UTF-8", told);
-    let mut body = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Response><Errors><Error>");
+    let mut body = String::with_capacity(400);
+    body.push_str("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Response><Errors><Error>");
     xml::element(&mut body, "Code", told.code);
     xml::element(&mut body, "Message", &told.message);
     members::elements(&mut body, told);

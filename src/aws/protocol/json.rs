@@ -66,7 +66,7 @@ pub(super) fn write(told: &Told<'_>, content_type: &'static str, headers: &mut H
     insert_query_code(told, headers);
     let mut body = Object::new();
     match told.service.filter(|_| content_type.ends_with("1.0")) {
-        Some(service) => body.text("__type", &format!("{}#{}", quirk::namespace(service), type_name(told))),
+        Some(service) => body.text("__type", &(quirk::namespace(service) + "#" + type_name(told))),
         None => body.text("__type", type_name(told)),
     }
     body.members(told);
@@ -84,8 +84,7 @@ pub(super) fn type_name<'a>(told: &Told<'a>) -> &'a str {
 pub(super) fn insert_query_code(told: &Told<'_>, headers: &mut HeaderMap) {
     if told.service.is_some_and(|service| service.query_compatible) {
         let code = if told.request.query_mode { quirk::query_code(told) } else { told.code_on_the_wire() };
-        let value = format!("{code};{}", told.side());
-        insert(headers, HeaderName::from_static("x-amzn-query-error"), &value);
+        insert(headers, HeaderName::from_static("x-amzn-query-error"), &[code, told.side()].join(";"));
     }
 }
 
@@ -94,7 +93,7 @@ pub(super) struct Object(Vec<u8>);
 
 impl Object {
     pub(super) fn new() -> Self {
-        Self(Vec::with_capacity(256))
+        Self(Vec::with_capacity(512))
     }
 
     pub(super) fn text(&mut self, name: &str, value: &str) {

@@ -11,7 +11,8 @@ pub(super) fn write(told: &Told<'_>, headers: &mut HeaderMap) -> Vec<u8> {
     if told.service.is_some_and(|service| service.name == "s3control") {
         quirk::s3::insert_ids(told, headers);
     }
-    let mut body = String::from("<?xml version=\"1.0\"?>\n");
+    let mut body = String::with_capacity(400);
+    body.push_str("<?xml version=\"1.0\"?>\n");
     query::error_response(told, &mut body);
     body.into_bytes()
 }

@@ -1,7 +1,5 @@
 //! Dates and request ids in the forms that AWS gives them.
 
-use std::fmt::Write;
-
 use jiff::fmt::rfc2822::DateTimePrinter;
 
 use super::Stamp;
@@ -15,13 +13,14 @@ impl Stamp {
     /// A random UUID, the form of most services' request ids.
     pub(in crate::aws) fn uuid(&self) -> String {
         let id = (self.id & !(0xf << 76) & !(0x3 << 62)) | (0x4 << 76) | (0x2 << 62);
-        let hex = format!("{id:032x}");
         let mut out = String::with_capacity(36);
-        for (at, digit) in hex.char_indices() {
-            if matches!(at, 8 | 12 | 16 | 20) {
+        for (at, byte) in id.to_be_bytes().into_iter().enumerate() {
+            if matches!(at, 4 | 6 | 8 | 10) {
                 out.push('-');
             }
-            out.push(digit);
+            for digit in [byte >> 4, byte & 0xf] {
+                out.push(char::from(b"0123456789abcdef"[usize::from(digit)]));
+            }
         }
         out
     }
@@ -29,10 +28,8 @@ impl Stamp {
     /// `length` characters of an alphabet whose length divides 256.
     pub(in crate::aws) fn text(&self, alphabet: &[u8], length: usize) -> String {
         let mut out = String::with_capacity(length);
-        for at in 0..length {
-            let byte = self.random(at as u64).to_le_bytes()[0];
-            let _ = out.write_char(char::from(alphabet[usize::from(byte) % alphabet.len()]));
-        }
+        let bytes = (0..).flat_map(|at| self.random(at).to_le_bytes());
+        out.extend(bytes.take(length).map(|byte| char::from(alphabet[usize::from(byte) % alphabet.len()])));
         out
     }
 

@@ -6,14 +6,20 @@ use quick_xml::escape::escape;
 
 /// `<name>text</name>`, the text escaped. Characters that XML 1.0 cannot hold are left out: a client's parser would reject the body.
 pub(in crate::aws) fn element(out: &mut String, name: &str, text: &str) {
-    let allowed = |c: char| matches!(c, '\t' | '\n' | '\r' | ' '..='\u{fffd}' | '\u{10000}'..);
-    let text: Cow<'_, str> = match text.chars().all(allowed) {
-        true => Cow::Borrowed(text),
-        false => Cow::Owned(text.chars().filter(|c| allowed(*c)).collect()),
-    };
-    for part in ["<", name, ">", &escape(&*text), "</", name, ">"] {
+    let plain = text.bytes().all(|b| matches!(b, b' '..=b'~') && !matches!(b, b'"' | b'&' | b'\'' | b'<' | b'>'));
+    let text = if plain { Cow::Borrowed(text) } else { escaped(text) };
+    for part in ["<", name, ">", &text, "</", name, ">"] {
         out.push_str(part);
     }
+}
+
+fn escaped(text: &str) -> Cow<'_, str> {
+    let allowed = |c: char| matches!(c, '\t' | '\n' | '\r' | ' '..='\u{fffd}' | '\u{10000}'..);
+    if text.chars().all(allowed) {
+        return escape(text);
+    }
+    let text: String = text.chars().filter(|c| allowed(*c)).collect();
+    Cow::Owned(escape(text).into_owned())
 }
 
 #[cfg(test)]

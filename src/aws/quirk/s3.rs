@@ -74,7 +74,8 @@ pub(in crate::aws) fn write(told: &Told<'_>, headers: &mut HeaderMap) -> Vec<u8>
         headers.insert(CONNECTION, HeaderValue::from_static("close"));
     }
     let host_id = insert_ids(told, headers);
-    let mut body = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error>");
+    let mut body = String::with_capacity(512);
+    body.push_str("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error>");
     xml::element(&mut body, "Code", told.code_on_the_wire());
     xml::element(&mut body, "Message", &told.message);
     if let Some((name, text)) = subject(told) {
