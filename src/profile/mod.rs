@@ -16,17 +16,21 @@
 
 mod alias;
 pub mod dice;
+pub mod live;
 pub mod load;
 mod matcher;
 pub mod plan;
 mod problem;
 mod schedule;
 mod schema;
+mod seen;
 mod state;
 
+pub use live::{Live, Ruling};
 pub use load::{Loaded, Source};
 pub use matcher::{Matcher, no_such_service};
 pub use plan::{Plan, Rule, RuleName, Verdict};
 pub use problem::{LoadError, Problem};
 pub use schedule::{Calls, Per, Schedule};
+pub use seen::Seen;
 pub use state::{RuleStates, RuleTally};

@@ -13,6 +13,7 @@ use super::{
     dice::{Dice, Roll},
     matcher::Matcher,
     schedule::{Per, Schedule},
+    seen::Seen,
     state::{RuleState, RuleStates},
 };
 use crate::{
@@ -56,6 +57,18 @@ pub struct Verdict {
     pub rules: SmallVec<[RuleName; 2]>,
 }
 
+impl Verdict {
+    /// Whether a rule has already decided who answers; later ones of that kind do not fire.
+    pub fn is_settled(&self) -> bool {
+        self.answer.is_some()
+    }
+
+    /// Whether the request goes on to the far end, whatever becomes of it there.
+    pub fn goes_on(&self) -> bool {
+        self.answer.is_none()
+    }
+}
+
 impl Plan {
     pub(super) fn new(profiles: Vec<String>, seed: u64, aliases: Vec<Alias>, rules: Vec<super::schema::Rule>) -> Self {
         Self { profiles, seed, aliases, rules: rules.into_iter().map(|rule| Rule::new(rule, seed)).collect() }
@@ -82,8 +95,8 @@ impl Plan {
     }
 
     /// Whether a rule that may fit this request asks what it is about.
-    pub fn asks_for_resource(&self, request: &AwsRequest) -> bool {
-        self.rules.iter().any(|rule| rule.matcher.asks_for_resource(request))
+    pub fn asks_for_resource(&self, seen: &Seen<'_>) -> bool {
+        self.rules.iter().any(|rule| rule.matcher.asks_for_resource(seen.request))
     }
 
     /// Settles by the profile's aliases what the wire leaves open.
@@ -91,15 +104,17 @@ impl Plan {
         self.aliases.iter().for_each(|alias| alias.settle(request));
     }
 
-    /// What should happen to this request, which is counted by doing so. `states` must have been made for this plan.
-    pub fn decide(&self, states: &RuleStates, request: &AwsRequest) -> Verdict {
+    /// What should happen to this request, which is counted by doing so. `states` must have been made for this plan; `now` is how long
+    /// the plan has been live.
+    pub fn decide(&self, states: &RuleStates, seen: &Seen<'_>, now: Duration) -> Verdict {
+        let request = seen.request;
         let mut verdict = Verdict::default();
         for (rule, state) in self.rules.iter().zip(states.of_rules()) {
             if !rule.matcher.fits(request) {
                 continue;
             }
-            let answered = verdict.answer.is_some();
-            if let Some(roll) = rule.strikes(state, request, answered) {
+            let answered = verdict.is_settled();
+            if let Some(roll) = rule.strikes(state, request, now, answered) {
                 rule.apply(roll, request, &mut verdict);
             }
         }
@@ -145,7 +160,13 @@ impl Rule {
     }
 
     /// Counts a request that fits, and says by which roll it is struck, if it is.
-    fn strikes<'a>(&self, state: &RuleState, request: &'a AwsRequest, answered: bool) -> Option<Roll<'a>> {
+    fn strikes<'a>(
+        &self,
+        state: &RuleState,
+        request: &'a AwsRequest,
+        now: Duration,
+        answered: bool,
+    ) -> Option<Roll<'a>> {
         let matched = state.count_match();
         let (roll, call) = match (self.schedule.per, request.invocation.as_deref()) {
             (Per::Rule, _) => (Roll::Match(matched), matched),
@@ -154,6 +175,9 @@ impl Rule {
         };
         if self.schedule.calls.is_some_and(|calls| !calls.holds(call)) {
             return state.skip(Skip::OutsideCalls);
+        }
+        if !self.schedule.holds_at(now) {
+            return state.skip(Skip::OutsideTime);
         }
         let chance = self.schedule.probability;
         if chance != Percent::ALWAYS && !chance.holds(self.dice.chance(roll)) {
@@ -197,6 +221,8 @@ pub(super) enum Skip {
     LostDice,
     /// `calls` said no.
     OutsideCalls,
+    /// `between` said no.
+    OutsideTime,
     /// `limit` was used up.
     OverLimit,
     /// `per: invocation`, and the request names none.

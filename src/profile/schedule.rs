@@ -2,15 +2,15 @@
 //!
 //! Not here: the counting itself, which is [`super::state`]'s, and the dice.
 
-use std::{fmt, str::FromStr};
+use std::{fmt, str::FromStr, time::Duration};
 
 use crate::{
     fault::written::{Complaint, Node},
-    units::{Ordinals, Percent},
+    units::{Ordinals, Percent, Window},
 };
 
 /// The keys of `when`.
-pub(super) const KEYS: &[&str] = &["probability", "calls", "limit", "per"];
+pub(super) const KEYS: &[&str] = &["probability", "calls", "between", "limit", "per"];
 
 /// The compiled `when` of a rule; all of it must hold. Without keys it always holds.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -19,6 +19,8 @@ pub struct Schedule {
     pub probability: Percent,
     /// Which requests are struck, by the order in which they came.
     pub calls: Option<Calls>,
+    /// While the plan is so old.
+    pub between: Option<Window>,
     /// At most this many are struck, over the whole rule.
     pub limit: Option<u64>,
     /// What `calls` and the dice count.
@@ -52,15 +54,23 @@ impl Schedule {
         Ok(Self {
             probability: probability.unwrap_or(Percent::ALWAYS),
             calls: fields.optional("calls")?.map(|node| node.parse("`first 2`, `every 5th` or `3..7`")).transpose()?,
+            between: fields.optional("between")?.map(|node| node.parse("`30s..3m`")).transpose()?,
             limit: fields.optional("limit")?.map(read_limit).transpose()?,
             per: fields.optional("per")?.map(read_per).transpose()?.unwrap_or_default(),
         })
     }
 }
 
+impl Schedule {
+    /// Whether the rule strikes at all when the plan is so old.
+    pub fn holds_at(&self, now: Duration) -> bool {
+        self.between.is_none_or(|between| between.contains(now))
+    }
+}
+
 impl Default for Schedule {
     fn default() -> Self {
-        Self { probability: Percent::ALWAYS, calls: None, limit: None, per: Per::default() }
+        Self { probability: Percent::ALWAYS, calls: None, between: None, limit: None, per: Per::default() }
     }
 }
 
@@ -112,9 +122,10 @@ impl fmt::Display for Schedule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let chance = (self.probability != Percent::ALWAYS).then(|| self.probability.to_string());
         let calls = self.calls.map(|calls| format!("calls {calls}"));
+        let between = self.between.map(|between| format!("between {between}"));
         let limit = self.limit.map(|limit| format!("at most {limit} {}", if limit == 1 { "time" } else { "times" }));
         let per = (self.per == Per::Invocation).then(|| "per invocation".to_owned());
-        let parts: Vec<String> = [chance, calls, limit, per].into_iter().flatten().collect();
+        let parts: Vec<String> = [chance, calls, between, limit, per].into_iter().flatten().collect();
         f.write_str(if parts.is_empty() { "always" } else { "" })?;
         f.write_str(&parts.join(", "))
     }
@@ -180,6 +191,7 @@ mod tests {
             ("{calls: every 22nd, limit: 1}", "calls every 22nd, at most 1 time"),
             ("{calls: 1..2, limit: 100}", "calls first 2, at most 100 times"),
             ("{calls: 3..7, per: rule}", "calls 3..7"),
+            ("{between: 30s..3m, probability: 5%}", "5%, between 30s..3m"),
         ] {
             assert_eq!(schedule(yaml).to_string(), words);
         }
@@ -196,7 +208,8 @@ mod tests {
             ("{limit: 0}", "`0` is not a count of at least 1"),
             ("{limit: -1}", "`-1` is not a count of at least 1"),
             ("{per: resource}", "unknown word `resource` after `per`"),
-            ("{between: 30s..3m}", "unknown key `between` in `when`"),
+            ("{between: 3m..30s}", "`3m..30s` ends before it begins; write `30s..3m`"),
+            ("{during: 30s..3m}", "unknown key `during` in `when`"),
             ("{probability: {from: 0%}}", "expected a chance, found a map"),
         ] {
             assert_eq!(Schedule::read(&tree(yaml)).unwrap_err().message, message, "{yaml}");

@@ -34,6 +34,7 @@ pub(super) struct RuleState {
     answered_before: AtomicU64,
     lost_dice: AtomicU64,
     outside_calls: AtomicU64,
+    outside_time: AtomicU64,
     over_limit: AtomicU64,
     without_invocation: AtomicU64,
     evicted: AtomicU64,
@@ -91,6 +92,7 @@ impl RuleState {
             Skip::AnsweredBefore => &self.answered_before,
             Skip::LostDice => &self.lost_dice,
             Skip::OutsideCalls => &self.outside_calls,
+            Skip::OutsideTime => &self.outside_time,
             Skip::OverLimit => &self.over_limit,
             Skip::WithoutInvocation => &self.without_invocation,
         };
@@ -107,12 +109,14 @@ impl RuleState {
             answered_before: read(&self.answered_before),
             lost_dice: read(&self.lost_dice),
             outside_calls: read(&self.outside_calls),
+            outside_time: read(&self.outside_time),
             over_limit: read(&self.over_limit),
             without_invocation: read(&self.without_invocation),
             evicted: read(&self.evicted),
             about: rule.matcher().to_string(),
             probability: rule.schedule().probability.to_string(),
             calls: rule.schedule().calls.map(|calls| calls.to_string()),
+            between: rule.schedule().between.map(|between| between.to_string()),
         }
     }
 }
@@ -126,6 +130,7 @@ impl Default for RuleState {
             answered_before: zero(),
             lost_dice: zero(),
             outside_calls: zero(),
+            outside_time: zero(),
             over_limit: zero(),
             without_invocation: zero(),
             evicted: zero(),
@@ -134,7 +139,7 @@ impl Default for RuleState {
     }
 }
 
-/// What a rule counted. `matched` is the sum of `fired` and of the five reasons why it did not.
+/// What a rule counted. `matched` is the sum of `fired` and of the reasons why it did not.
 #[derive(Clone, Debug, Eq, PartialEq, serde::Serialize)]
 pub struct RuleTally {
     /// Its name.
@@ -149,6 +154,8 @@ pub struct RuleTally {
     pub lost_dice: u64,
     /// Passed over by `calls`.
     pub outside_calls: u64,
+    /// Passed over since they came outside `between`.
+    pub outside_time: u64,
     /// Passed over since `limit` was used up.
     pub over_limit: u64,
     /// Passed over since `per: invocation` needs an id that the request did not carry.
@@ -162,6 +169,8 @@ pub struct RuleTally {
     probability: String,
     #[serde(skip)]
     calls: Option<String>,
+    #[serde(skip)]
+    between: Option<String>,
 }
 
 impl RuleTally {
@@ -179,6 +188,7 @@ impl RuleTally {
         let reasons: Vec<(u64, String)> = [
             (self.without_invocation, "carried no amz-sdk-invocation-id, which `per: invocation` needs".to_owned()),
             (self.outside_calls, format!("fell outside `calls: {}`", self.calls.as_deref().unwrap_or_default())),
+            (self.outside_time, format!("came outside `between: {}`", self.between.as_deref().unwrap_or_default())),
             (self.lost_dice, format!("lost the dice (probability {})", self.probability)),
             (self.answered_before, "had already been answered by a rule before it".to_owned()),
             (self.over_limit, "came after its limit".to_owned()),
@@ -246,12 +256,14 @@ mod tests {
             answered_before: 0,
             lost_dice: 0,
             outside_calls: 0,
+            outside_time: 0,
             over_limit: 0,
             without_invocation: 2,
             evicted: 0,
             about: String::new(),
             probability: String::new(),
             calls: None,
+            between: None,
         };
         assert!(tally.remarks()[0].contains("passed over 2 "), "{:?}", tally.remarks());
         (tally.without_invocation, tally.evicted) = (0, 5);

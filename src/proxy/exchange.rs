@@ -75,7 +75,7 @@ impl Exchange {
 
     /// Bits for a request id: unlike any other of the run, and the same when it is replayed.
     pub fn request_id(&self) -> u128 {
-        let mut hasher = SipHasher24::new_with_keys(self.proxy.plan.seed(), REQUEST_ID);
+        let mut hasher = SipHasher24::new_with_keys(self.proxy.live.load().plan.seed(), REQUEST_ID);
         hasher.write_u64(self.entry.as_ref().map_or(0, |entry| entry.seq));
         hasher.finish128().into()
     }

@@ -19,6 +19,7 @@ use crate::net::body::{RequestBody, ResponseBody, Sent};
 use crate::net::cut::StreamReset;
 use crate::net::translate;
 use crate::net::upstream::SendError;
+use crate::profile::{Ruling, Seen};
 
 /// Carries one exchange through: decode, decide, inject or forward, record.
 pub async fn handle(
@@ -27,7 +28,7 @@ pub async fn handle(
     request: Request<Incoming>,
 ) -> Result<Response<ExchangeBody>, StreamReset> {
     let mut exchange = Exchange::open(&proxy, &connection, &request);
-    let mut route = match route::route(&proxy, &connection, &request) {
+    let route = match route::route(&proxy, &connection, &request) {
         Ok(route) => route,
         Err(no_route) => {
             let (head, body) = request.into_parts();
@@ -36,11 +37,12 @@ pub async fn handle(
             return Ok(exchange.own_answer(answer));
         }
     };
-    let (request, ahead, aws) = understand(&proxy, &route, request).await;
-    exchange.understood(route.mode, std::mem::take(&mut route.host), &aws);
+    let ruling = proxy.live.load();
+    let (request, ahead, aws) = understand(&ruling, &connection, &route, request).await;
+    exchange.understood(route.mode, route.host.clone(), &aws);
     let Ok(aws) = aws else { return forward(&proxy, &connection, &route, request, ahead, exchange).await };
 
-    let verdict = proxy.plan.decide(&proxy.states, &aws);
+    let verdict = ruling.decide(&seen(&connection, &route, &request, &aws, &ahead.bytes()), proxy.live.now());
     exchange.decided(&verdict);
     inject::delay(verdict.delay).await;
     if let Some((rule, error)) = &verdict.answer {
@@ -57,9 +59,21 @@ fn head<'a>(route: &'a Route, request: &'a Request<Incoming>) -> Head<'a> {
     Head { method: request.method(), host: &route.host, path: uri.path(), query: uri.query(), headers }
 }
 
+/// What rules look at.
+fn seen<'a>(
+    connection: &Connection,
+    route: &'a Route,
+    request: &'a Request<Incoming>,
+    aws: &'a AwsRequest,
+    body: &'a [u8],
+) -> Seen<'a> {
+    Seen { request: aws, head: head(route, request), body, peer: Some(connection.client.ip()) }
+}
+
 /// Decodes a request, looking into its body only where the head leaves a doubt, or a rule asks for what the body alone tells.
 async fn understand(
-    proxy: &Proxy,
+    ruling: &Ruling,
+    connection: &Connection,
     route: &Route,
     mut request: Request<Incoming>,
 ) -> (Request<Incoming>, Ahead, Result<AwsRequest, Foreign>) {
@@ -69,8 +83,8 @@ async fn understand(
     }
     let mut aws = request::decode(&head(route, &request), &ahead.bytes());
     if let Ok(aws) = &mut aws {
-        proxy.plan.settle(aws);
-        if ahead.is_empty() && names_resource_in_body(proxy, route, &request, aws) {
+        ruling.plan.settle(aws);
+        if ahead.is_empty() && asks_for_body(ruling, request.version(), &seen(connection, route, &request, aws, b"")) {
             ahead = Ahead::read(&mut request).await;
             aws.is_about(resource::read(aws, &head(route, &request), &ahead.bytes()));
         }
@@ -78,11 +92,11 @@ async fn understand(
     (request, ahead, aws)
 }
 
-/// Whether a rule asks for the resource, and only the body can tell. A body of HTTP/2 without a length may be one half of a conversation,
-/// whose other half would have to come first.
-fn names_resource_in_body(proxy: &Proxy, route: &Route, request: &Request<Incoming>, aws: &AwsRequest) -> bool {
-    let conversation = request.version() == Version::HTTP_2 && !request.headers().contains_key(CONTENT_LENGTH);
-    !conversation && proxy.plan.asks_for_resource(aws) && resource::stands_in_body(aws, &head(route, request))
+/// Whether a rule asks for what only the body can tell. A body of HTTP/2 without a length may be one half of a conversation, whose other
+/// half would have to come first.
+fn asks_for_body(ruling: &Ruling, version: Version, seen: &Seen<'_>) -> bool {
+    let conversation = version == Version::HTTP_2 && !seen.head.headers.contains_key(CONTENT_LENGTH);
+    !conversation && ruling.plan.asks_for_resource(seen) && resource::stands_in_body(seen.request, &seen.head)
 }
 
 /// Sends the request on as it came, and the answer back as it comes.
