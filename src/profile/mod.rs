@@ -28,7 +28,7 @@ mod state;
 
 pub use live::{Live, Ruling};
 pub use load::{Loaded, Source};
-pub use matcher::{Matcher, no_such_service};
+pub use matcher::{Matcher, Misfit, no_such_service};
 pub use plan::{Plan, Rule, RuleName, Verdict};
 pub use problem::{LoadError, Problem};
 pub use schedule::{Calls, Per, Schedule};

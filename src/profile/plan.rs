@@ -96,7 +96,12 @@ impl Plan {
 
     /// Whether a rule that may fit this request asks what it is about.
     pub fn asks_for_resource(&self, seen: &Seen<'_>) -> bool {
-        self.rules.iter().any(|rule| rule.matcher.asks_for_resource(seen.request))
+        self.rules.iter().any(|rule| rule.matcher.is_about_resource() && rule.matcher.may_fit(seen))
+    }
+
+    /// Whether a rule that otherwise fits this request asks for members of its body.
+    pub fn asks_for_body(&self, seen: &Seen<'_>) -> bool {
+        self.rules.iter().any(|rule| rule.matcher.is_about_body() && rule.matcher.may_fit(seen))
     }
 
     /// Settles by the profile's aliases what the wire leaves open.
@@ -110,7 +115,7 @@ impl Plan {
         let request = seen.request;
         let mut verdict = Verdict::default();
         for (rule, state) in self.rules.iter().zip(states.of_rules()) {
-            if !rule.matcher.fits(request) {
+            if !rule.matcher.fits(seen) {
                 continue;
             }
             let answered = verdict.is_settled();

@@ -11,7 +11,7 @@ pub struct Seen<'a> {
     pub request: &'a AwsRequest,
     /// Its head as the client sent it.
     pub head: Head<'a>,
-    /// As much of its body's beginning as was read; often nothing.
+    /// As much of its body's beginning as was read; often nothing, see [`super::Plan::asks_for_body`].
     pub body: &'a [u8],
     /// The address it came from, where it came over a network.
     pub peer: Option<IpAddr>,

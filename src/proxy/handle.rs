@@ -14,7 +14,7 @@ use super::route::{self, Connection, Route};
 use super::upgrade::Wanted;
 use super::{own, unread};
 use crate::aws::request::{self, AwsRequest, Foreign, Head};
-use crate::aws::resource;
+use crate::aws::{member, resource};
 use crate::net::body::{RequestBody, ResponseBody, Sent};
 use crate::net::cut::StreamReset;
 use crate::net::translate;
@@ -96,7 +96,9 @@ async fn understand(
 /// half would have to come first.
 fn asks_for_body(ruling: &Ruling, version: Version, seen: &Seen<'_>) -> bool {
     let conversation = version == Version::HTTP_2 && !seen.head.headers.contains_key(CONTENT_LENGTH);
-    !conversation && ruling.plan.asks_for_resource(seen) && resource::stands_in_body(seen.request, &seen.head)
+    let of_resource = || ruling.plan.asks_for_resource(seen) && resource::stands_in_body(seen.request, &seen.head);
+    let of_member = || ruling.plan.asks_for_body(seen) && member::is_readable(seen.request, &seen.head);
+    !conversation && (of_resource() || of_member())
 }
 
 /// Sends the request on as it came, and the answer back as it comes.
