@@ -26,6 +26,11 @@ impl Percent {
         self.0
     }
 
+    /// So much of the way from this chance to another; never beyond it.
+    pub fn toward(self, other: Self, share: f64) -> Self {
+        Self(self.0 + (other.0 - self.0) * share.clamp(0.0, 1.0))
+    }
+
     /// Whether a uniform number from `[0, 1)` falls within the chance.
     pub fn holds(self, uniform: f64) -> bool {
         uniform < self.0
