@@ -26,6 +26,11 @@ impl Percent {
         self.0
     }
 
+    /// So much of the way from this chance to another; never beyond it.
+    pub fn toward(self, other: Self, share: f64) -> Self {
+        Self(self.0 + (other.0 - self.0) * share.clamp(0.0, 1.0))
+    }
+
     /// Whether a uniform number from `[0, 1)` falls within the chance.
     pub fn holds(self, uniform: f64) -> bool {
         uniform < self.0
@@ -113,6 +118,60 @@ impl fmt::Display for Millis {
             s => write!(f, "{s}s"),
         }
     }
+}
+
+/// A stretch of time, its beginning included and its end not: `30s..3m`.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Window {
+    from: Millis,
+    until: Millis,
+}
+
+impl Window {
+    /// Whether a moment lies in it.
+    pub fn contains(self, moment: Duration) -> bool {
+        (self.from.0..self.until.0).contains(&moment)
+    }
+
+    /// Its beginning.
+    pub fn from(self) -> Duration {
+        self.from.0
+    }
+
+    /// The first moment behind it.
+    pub fn until(self) -> Duration {
+        self.until.0
+    }
+}
+
+impl FromStr for Window {
+    type Err = UnitError;
+
+    fn from_str(text: &str) -> Result<Self, UnitError> {
+        let (from, until) = text
+            .split_once("..")
+            .ok_or_else(|| UnitError(format!("`{text}` is not a stretch of time; write `30s..3m`")))?;
+        let (from, until): (Millis, Millis) = (moment(from)?, moment(until)?);
+        if from < until {
+            return Ok(Self { from, until });
+        }
+        Err(UnitError(if from == until {
+            format!("`{text}` is empty: it ends where it begins")
+        } else {
+            format!("`{text}` ends before it begins; write `{until}..{from}`")
+        }))
+    }
+}
+
+impl fmt::Display for Window {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}..{}", self.from, self.until)
+    }
+}
+
+/// One end of a stretch. Its beginning may be a bare 0.
+fn moment(text: &str) -> Result<Millis, UnitError> {
+    if text.trim() == "0" { Ok(Millis::default()) } else { text.parse() }
 }
 
 /// A run of ordinal numbers, counted from 1, both ends included: `3..7`, or `2` for one alone.
@@ -246,6 +305,28 @@ mod tests {
             ("99999999999999999999999999s", "`99999999999999999999999999s` is longer than a day"),
         ] {
             assert_eq!(millis(text).unwrap_err(), message);
+        }
+    }
+
+    #[test]
+    fn stretches_of_time_include_their_beginning_and_not_their_end() {
+        let window: Window = "30s..3m".parse().unwrap();
+        let at = |millis| window.contains(Duration::from_millis(millis));
+        assert_eq!([29_999, 30_000, 179_999, 180_000].map(at), [false, true, true, false]);
+        assert_eq!(window.to_string(), "30s..3m");
+        assert!("0..1ms".parse::<Window>().unwrap().contains(Duration::ZERO));
+    }
+
+    #[test]
+    fn wrong_stretches_say_how_to_write_them() {
+        for (text, message) in [
+            ("30s", "`30s` is not a stretch of time; write `30s..3m`"),
+            ("3m..30s", "`3m..30s` ends before it begins; write `30s..3m`"),
+            ("30s..30s", "`30s..30s` is empty: it ends where it begins"),
+            ("30..60", "`30` has no unit; write `30ms` or `30s`"),
+            ("30s..", "`` is not a duration; write `250ms`, `30s` or `3m`"),
+        ] {
+            assert_eq!(text.parse::<Window>().unwrap_err().to_string(), message);
         }
     }
 

@@ -35,6 +35,17 @@ impl<'a> Plain<'a> {
     }
 }
 
+impl Plain<'_> {
+    /// A form without its last pair, where that may be cut off.
+    pub(super) fn whole_pairs(&self) -> &[u8] {
+        if self.is_whole {
+            return &self.bytes;
+        }
+        let end = self.bytes.iter().rposition(|byte| *byte == b'&').unwrap_or(0);
+        self.bytes.get(..end).unwrap_or_default()
+    }
+}
+
 /// Whether a body can be read: it is in no coding, or in gzip.
 pub(super) fn is_readable(head: &Head<'_>) -> bool {
     coding(head).is_none_or(is_gzip)

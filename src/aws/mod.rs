@@ -11,6 +11,7 @@ mod coding;
 mod credential;
 mod endpoint;
 pub mod idiom;
+pub mod member;
 pub mod partition;
 pub mod protocol;
 mod quirk;

@@ -267,6 +267,11 @@ impl AwsRequest {
         self.resource = resource;
     }
 
+    /// The account that the access key id was made for, whatever the request is about.
+    pub fn callers_account(&self) -> Option<CompactString> {
+        account::of_access_key(&self.access_key.as_ref()?.0)
+    }
+
     /// The best reading.
     pub fn reading(&self) -> Option<&Reading> {
         self.readings.first()

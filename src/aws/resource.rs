@@ -84,7 +84,7 @@ pub(super) fn read_plain(request: &AwsRequest, head: &Head<'_>, body: &Plain<'_>
         Protocol::Json10 | Protocol::Json11 | Protocol::RestJson => body::json(&body.bytes, ways),
         Protocol::RestXml => body::xml(&body.bytes, ways),
         Protocol::Query | Protocol::Ec2 if query::has_action(head) => body::form(head.query?.as_bytes(), ways),
-        Protocol::Query | Protocol::Ec2 => body::form(whole_pairs(body), ways),
+        Protocol::Query | Protocol::Ec2 => body::form(body.whole_pairs(), ways),
     };
     name::normalised(reading.service.name, found)
 }
@@ -149,15 +149,6 @@ fn in_bucket(reading: &Reading, head: &Head<'_>) -> Option<Resource> {
         found.also.push(bucket);
     }
     Some(found)
-}
-
-/// A form without its last pair, where that may be cut off.
-fn whole_pairs<'a>(form: &'a Plain<'_>) -> &'a [u8] {
-    if form.is_whole {
-        return &form.bytes;
-    }
-    let end = form.bytes.iter().rposition(|byte| *byte == b'&').unwrap_or(0);
-    form.bytes.get(..end).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -18,7 +18,7 @@ use crate::clock;
 use crate::ledger::{RuleLine, Run};
 use crate::net::listen::Listener;
 use crate::net::target::Scheme;
-use crate::profile::RuleStates;
+use crate::profile::Live;
 use crate::proxy::{Proxy, connection};
 use crate::settings::{Listen, Settings};
 
@@ -38,7 +38,6 @@ impl Running {
         for address in listening.iter().filter(|address| !address.ip().to_canonical().is_loopback()) {
             tracing::warn!("{address} can be reached from other machines: whoever reaches it can use this proxy");
         }
-        let states = RuleStates::new(&settings.plan);
         let proxy = Arc::new(Proxy {
             authority: settings.authority,
             upstream: settings.upstream,
@@ -46,8 +45,7 @@ impl Running {
             intercept: settings.intercept,
             listening,
             limits: settings.limits,
-            plan: settings.plan,
-            states,
+            live: Live::new(settings.plan),
             ledger: settings.ledger,
             marked: settings.marked,
             sightings: crate::proxy::Sightings::default(),
@@ -114,8 +112,9 @@ pub struct Finished {
 impl Finished {
     /// What the run was, as reports tell it.
     pub fn run(&self) -> Run {
-        let Proxy { plan, states, sightings, .. } = &*self.proxy;
-        let rules = states.tallies(plan).into_iter().map(|tally| RuleLine {
+        let ruling = self.proxy.live.load();
+        let plan = &ruling.plan;
+        let rules = ruling.tallies().into_iter().map(|tally| RuleLine {
             name: tally.rule.to_string(),
             matched: tally.matched,
             fired: tally.fired,
@@ -128,7 +127,7 @@ impl Finished {
             upstream: upstream_in_words(&self.proxy),
             duration: self.ran,
             rules: rules.collect(),
-            connections: sightings.counts(),
+            connections: self.proxy.sightings.counts(),
         }
     }
 }

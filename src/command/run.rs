@@ -38,6 +38,7 @@ async fn run(args: &RunArgs) -> Result<u8> {
     for note in &environment.notes {
         told::line(note);
     }
+    running.proxy().live.begin();
     let child = Child::start(&args.command, &environment).context("cannot start the program")?;
     let status = child.wait().await.context("cannot wait for the program")?;
     let finished = running.finish().await;

@@ -47,7 +47,7 @@ fn write_ready(file: &Path, running: &Running, trust: Option<&Path>) -> Result<(
     let ready = serde_json::json!({
         "listen": running.addresses().iter().map(ToString::to_string).collect::<Vec<_>>(),
         "ca": trust,
-        "seed": running.proxy().plan.seed(),
+        "seed": running.proxy().live.load().plan.seed(),
     });
     let mut beside = file.as_os_str().to_owned();
     beside.push(".part");

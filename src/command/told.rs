@@ -24,13 +24,14 @@ pub fn start(running: &Running) {
     let urls: Vec<_> = running.addresses().iter().map(|address| format!("http://{address}")).collect();
     line(&format!("listening on {}", urls.join(" and ")));
     line(&format!("upstream: {}", upstream_in_words(proxy)));
-    let rules = proxy.plan.rules().len();
+    let plan = &proxy.live.load().plan;
+    let rules = plan.rules().len();
     let trouble = if rules == 0 {
         "nothing will go wrong".to_owned()
     } else {
         format!("{rules} rule{}", if rules == 1 { "" } else { "s" })
     };
-    line(&format!("profile: {}, {trouble}; seed {}", proxy.plan.name(), proxy.plan.seed()));
+    line(&format!("profile: {}, {trouble}; seed {}", plan.name(), plan.seed()));
 }
 
 /// The exit code, after the error has been told if there is one.

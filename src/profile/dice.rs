@@ -1,7 +1,7 @@
 //! Seeded chance: the same seed, rule and request give the same numbers, whatever else the profile holds.
 //!
 //! A rule's [`Dice`] are keyed by the seed and the rule's name. Each request has a [`Roll`]: the how-manieth it is that fits the
-//! rule's `match`, or its invocation id and attempt. Out of the two comes one uniform number for "does it happen"
+//! rule's `match` (or of its resource, or client), or its invocation id and attempt. Out of the two comes one uniform number for "does it happen"
 //! ([`Dice::chance`]), and, from a stream of their own, as many as the fault wants for "how much" ([`Dice::amounts`]). Nothing is
 //! stored and nothing is consumed: adding, removing or moving a rule cannot shift another's numbers.
 //!
@@ -24,6 +24,13 @@ pub struct Dice {
 pub enum Roll<'a> {
     /// The n-th request that fits the rule, from 1. Repeats for the same order of arrivals.
     Match(u64),
+    /// The n-th request, from 1, of a resource or a client. Repeats for the same order of its own arrivals, whatever comes between.
+    Apart {
+        /// A hash of which.
+        whose: u64,
+        /// The how-manieth.
+        ordinal: u64,
+    },
     /// One attempt of one SDK call. Repeats for the same ids in any order.
     Attempt {
         /// `amz-sdk-invocation-id`
@@ -63,6 +70,11 @@ impl Dice {
                 hasher.write(&[purpose, b'm']);
                 hasher.write(&ordinal.to_le_bytes());
             }
+            Roll::Apart { whose, ordinal } => {
+                hasher.write(&[purpose, b'o']);
+                hasher.write(&whose.to_le_bytes());
+                hasher.write(&ordinal.to_le_bytes());
+            }
             Roll::Attempt { invocation, attempt } => {
                 hasher.write(&[purpose, b'a']);
                 hasher.write(&attempt.to_le_bytes());
@@ -98,6 +110,7 @@ mod tests {
         let roll = Roll::Attempt { invocation: "0b9ac1b1-7d2f-4c3e-9d58-3f6a2d1c8e77", attempt: 2 };
         assert_eq!(format!("{:.9}", dice.chance(roll)), "0.529658199");
         assert_eq!(format!("{:.9}", dice.amounts(roll).uniform()), "0.573699670");
+        assert_eq!(format!("{:.9}", dice.chance(Roll::Apart { whose: 5, ordinal: 2 })), "0.012826371");
     }
 
     #[test]

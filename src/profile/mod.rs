@@ -16,17 +16,28 @@
 
 mod alias;
 pub mod dice;
+mod index;
+mod judge;
+pub mod live;
 pub mod load;
 mod matcher;
 pub mod plan;
 mod problem;
 mod schedule;
 mod schema;
+mod seen;
+mod skip;
 mod state;
+mod tally;
 
+pub use judge::Fate;
+pub use live::{Live, Ruling};
 pub use load::{Loaded, Source};
-pub use matcher::{Matcher, no_such_service};
+pub use matcher::{Matcher, Misfit, no_such_service};
 pub use plan::{Plan, Rule, RuleName, Verdict};
 pub use problem::{LoadError, Problem};
-pub use schedule::{Calls, Per, Schedule};
-pub use state::{RuleStates, RuleTally};
+pub use schedule::{Calls, Chance, Per, Schedule, Windows};
+pub use seen::Seen;
+pub use skip::Skip;
+pub use state::{Holds, RuleStates};
+pub use tally::RuleTally;

@@ -11,14 +11,16 @@ use smallvec::SmallVec;
 use super::{
     alias::Alias,
     dice::{Dice, Roll},
+    index::Index,
+    judge::{Fate, Miss, Strike},
     matcher::Matcher,
     schedule::{Per, Schedule},
-    state::{RuleState, RuleStates},
+    seen::Seen,
+    state::{Holds, RuleStates},
 };
 use crate::{
     aws::{protocol::AwsError, request::AwsRequest},
     fault::{Effect, Fault},
-    units::Percent,
 };
 
 /// A rule's name, cheap to hand around.
@@ -32,6 +34,7 @@ pub struct Plan {
     seed: u64,
     aliases: Vec<Alias>,
     rules: Vec<Rule>,
+    index: Index,
 }
 
 /// A compiled rule.
@@ -54,11 +57,26 @@ pub struct Verdict {
     pub delay: Duration,
     /// All rules that struck, in file order.
     pub rules: SmallVec<[RuleName; 2]>,
+    /// To be kept until the exchange ends.
+    pub holds: Holds,
+}
+
+impl Verdict {
+    /// Whether a rule has already decided who answers; later ones of that kind do not fire.
+    pub fn is_settled(&self) -> bool {
+        self.answer.is_some()
+    }
+
+    /// Whether the request goes on to the far end, whatever becomes of it there.
+    pub fn goes_on(&self) -> bool {
+        self.answer.is_none()
+    }
 }
 
 impl Plan {
     pub(super) fn new(profiles: Vec<String>, seed: u64, aliases: Vec<Alias>, rules: Vec<super::schema::Rule>) -> Self {
-        Self { profiles, seed, aliases, rules: rules.into_iter().map(|rule| Rule::new(rule, seed)).collect() }
+        let rules: Vec<Rule> = rules.into_iter().map(|rule| Rule::new(rule, seed)).collect();
+        Self { profiles, seed, aliases, index: Index::new(&rules), rules }
     }
 
     /// The names of the profiles it was made from, in the order given.
@@ -82,8 +100,13 @@ impl Plan {
     }
 
     /// Whether a rule that may fit this request asks what it is about.
-    pub fn asks_for_resource(&self, request: &AwsRequest) -> bool {
-        self.rules.iter().any(|rule| rule.matcher.asks_for_resource(request))
+    pub fn asks_for_resource(&self, seen: &Seen<'_>) -> bool {
+        self.any_may_fit(seen, Rule::asks_for_resource)
+    }
+
+    /// Whether a rule that otherwise fits this request asks for members of its body.
+    pub fn asks_for_body(&self, seen: &Seen<'_>) -> bool {
+        self.any_may_fit(seen, |rule| rule.matcher.is_about_body())
     }
 
     /// Settles by the profile's aliases what the wire leaves open.
@@ -91,19 +114,53 @@ impl Plan {
         self.aliases.iter().for_each(|alias| alias.settle(request));
     }
 
-    /// What should happen to this request, which is counted by doing so. `states` must have been made for this plan.
-    pub fn decide(&self, states: &RuleStates, request: &AwsRequest) -> Verdict {
+    /// What should happen to this request, which is counted by doing so. `states` must have been made for this plan; `now` is how long
+    /// the plan has been live.
+    pub fn decide(&self, states: &RuleStates, seen: &Seen<'_>, now: Duration) -> Verdict {
+        self.walk(states, seen, now, self.index.rules(seen.request).iter().copied(), |_, _| {})
+    }
+
+    /// The same, and what became of each rule on the way, in file order.
+    pub fn trace(&self, states: &RuleStates, seen: &Seen<'_>, now: Duration) -> (Verdict, Vec<(&Rule, Fate)>) {
+        let mut fates = Vec::with_capacity(self.rules.len());
+        let verdict = self.walk(states, seen, now, 0..self.rules.len(), |rule, fate| fates.push((rule, fate)));
+        (verdict, fates)
+    }
+
+    /// Asks these rules, in their order.
+    fn walk<'p>(
+        &'p self,
+        states: &RuleStates,
+        seen: &Seen<'_>,
+        now: Duration,
+        rules: impl Iterator<Item = usize>,
+        mut tell: impl FnMut(&'p Rule, Fate),
+    ) -> Verdict {
         let mut verdict = Verdict::default();
-        for (rule, state) in self.rules.iter().zip(states.of_rules()) {
-            if !rule.matcher.fits(request) {
+        for number in rules {
+            let (rule, state) = (&self.rules[number], &states.of_rules()[number]);
+            if let Some(misfit) = rule.matcher.misfit(seen) {
+                tell(rule, Fate::Misfit(misfit));
                 continue;
             }
-            let answered = verdict.answer.is_some();
-            if let Some(roll) = rule.strikes(state, request, answered) {
-                rule.apply(roll, request, &mut verdict);
+            match rule.judge(state, seen, now, &verdict) {
+                Ok(Strike { roll, rolled, hold }) => {
+                    rule.apply(roll, seen.request, &mut verdict);
+                    hold.into_iter().for_each(|hold| verdict.holds.add(hold));
+                    tell(rule, Fate::Struck { rolled });
+                }
+                Err(Miss { why, rolled }) => {
+                    state.skip(why);
+                    tell(rule, Fate::Skipped { why, rolled });
+                }
             }
         }
         verdict
+    }
+
+    fn any_may_fit(&self, seen: &Seen<'_>, asks: impl Fn(&Rule) -> bool) -> bool {
+        let numbers = self.index.rules(seen.request);
+        numbers.iter().map(|number| &self.rules[*number]).any(|rule| asks(rule) && rule.matcher.may_fit(seen))
     }
 }
 
@@ -117,6 +174,11 @@ impl Rule {
             schedule: rule.schedule,
             faults: rule.faults,
         }
+    }
+
+    /// Whether it depends on what a request is about.
+    fn asks_for_resource(&self) -> bool {
+        self.matcher.is_about_resource() || self.schedule.per == Per::Resource
     }
 
     /// Its name.
@@ -144,36 +206,8 @@ impl Rule {
         self.is_terminal
     }
 
-    /// Counts a request that fits, and says by which roll it is struck, if it is.
-    fn strikes<'a>(&self, state: &RuleState, request: &'a AwsRequest, answered: bool) -> Option<Roll<'a>> {
-        let matched = state.count_match();
-        let (roll, call) = match (self.schedule.per, request.invocation.as_deref()) {
-            (Per::Rule, _) => (Roll::Match(matched), matched),
-            (Per::Invocation, None) => return state.skip(Skip::WithoutInvocation),
-            (Per::Invocation, Some(invocation)) => self.attempt(state, request, invocation),
-        };
-        if self.schedule.calls.is_some_and(|calls| !calls.holds(call)) {
-            return state.skip(Skip::OutsideCalls);
-        }
-        let chance = self.schedule.probability;
-        if chance != Percent::ALWAYS && !chance.holds(self.dice.chance(roll)) {
-            return state.skip(Skip::LostDice);
-        }
-        if answered && self.is_terminal {
-            return state.skip(Skip::AnsweredBefore);
-        }
-        if state.count_strike(self.schedule.limit) { Some(roll) } else { state.skip(Skip::OverLimit) }
-    }
-
-    /// Which attempt of its call a request is: the roll by the number the SDK gives, `calls` by the attempts seen. A request without
-    /// a number takes the latter for both.
-    fn attempt<'a>(&self, state: &RuleState, request: &AwsRequest, invocation: &'a str) -> (Roll<'a>, u64) {
-        let seen = match (self.schedule.calls, request.attempt) {
-            (None, Some(attempt)) => u64::from(attempt),
-            _ => state.count_attempt(invocation),
-        };
-        let attempt = request.attempt.map_or(seen, u64::from);
-        (Roll::Attempt { invocation, attempt }, seen)
+    pub(super) fn dice(&self) -> &Dice {
+        &self.dice
     }
 
     fn apply(&self, roll: Roll<'_>, request: &AwsRequest, verdict: &mut Verdict) {
@@ -186,21 +220,6 @@ impl Rule {
         }
         verdict.rules.push(self.name.clone());
     }
-}
-
-/// Why a rule does not strike a request that fits it.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Skip {
-    /// A rule before it answers already.
-    AnsweredBefore,
-    /// `probability` said no.
-    LostDice,
-    /// `calls` said no.
-    OutsideCalls,
-    /// `limit` was used up.
-    OverLimit,
-    /// `per: invocation`, and the request names none.
-    WithoutInvocation,
 }
 
 impl RuleName {

@@ -1,59 +1,61 @@
-//! What rules count while they run, and what they tell about it afterwards.
+//! What rules count while they run.
 //!
-//! [`RuleStates`] is shared by all connections: counters are atomic, and only `per: invocation` takes a lock, for one look into a
-//! bounded table. The counts say of each rule how often it was matched, how often it struck, and why it did not the other times.
+//! [`RuleStates`] is shared by all connections: counters are atomic, and only what is counted apart (`per`) takes a lock, for one look
+//! into a bounded table. What comes of it is told by a [`RuleTally`].
 
 use std::{
-    hash::Hasher as _,
     num::NonZeroUsize,
     sync::{
-        Mutex, PoisonError,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
 };
 
 use lru::LruCache;
-use siphasher::sip::SipHasher13;
+use smallvec::SmallVec;
 
-use super::{
-    RuleName,
-    plan::{Plan, Skip},
-};
+use super::{plan::Plan, skip::Skip, tally::RuleTally};
 
 /// The counts of all rules of one plan.
 #[derive(Debug)]
 pub struct RuleStates {
-    rules: Vec<RuleState>,
+    rules: Vec<Arc<RuleState>>,
 }
 
 /// The counts of one rule.
 #[derive(Debug)]
 pub(super) struct RuleState {
-    matched: AtomicU64,
-    struck: AtomicU64,
-    answered_before: AtomicU64,
-    lost_dice: AtomicU64,
-    outside_calls: AtomicU64,
-    over_limit: AtomicU64,
-    without_invocation: AtomicU64,
-    evicted: AtomicU64,
-    /// Attempts seen of each call, by the hash of its invocation id. Two ids in 2⁶⁴ share a place: with 10,000 calls never.
-    attempts: Mutex<LruCache<u64, u64>>,
+    pub(super) matched: AtomicU64,
+    pub(super) struck: AtomicU64,
+    /// By [`Skip`].
+    pub(super) skipped: [AtomicU64; Skip::ALL.len()],
+    pub(super) evicted: AtomicU64,
+    active: Arc<AtomicU64>,
+    /// Requests seen of each thing that is counted apart, by a hash of it. Two in 2⁶⁴ share a place: among 10,000 never.
+    apart: Mutex<LruCache<u64, u64>>,
 }
+
+/// Held by an exchange that a rule with `max_active` struck, until it ends.
+#[derive(Debug)]
+pub(super) struct Hold(Arc<AtomicU64>);
+
+/// All holds of one exchange.
+#[derive(Clone, Debug, Default)]
+pub struct Holds(SmallVec<[Arc<Hold>; 1]>);
 
 impl RuleStates {
     /// Fresh counts for a plan.
     pub fn new(plan: &Plan) -> Self {
-        Self { rules: plan.rules().iter().map(|_| RuleState::default()).collect() }
+        Self { rules: plan.rules().iter().map(|_| Arc::default()).collect() }
     }
 
-    pub(super) fn of_rules(&self) -> &[RuleState] {
+    pub(super) fn of_rules(&self) -> &[Arc<RuleState>] {
         &self.rules
     }
 
     /// What was counted so far, in file order. `plan` must be the one these counts were made for.
     pub fn tallies(&self, plan: &Plan) -> Vec<RuleTally> {
-        plan.rules().iter().zip(&self.rules).map(|(rule, state)| state.tally(rule)).collect()
+        plan.rules().iter().zip(&self.rules).map(|(rule, state)| RuleTally::of(rule, state)).collect()
     }
 }
 
@@ -63,17 +65,14 @@ impl RuleState {
         self.matched.fetch_add(1, Relaxed) + 1
     }
 
-    /// Counts an attempt of a call; the first seen is 1.
-    pub(super) fn count_attempt(&self, invocation: &str) -> u64 {
-        let mut hasher = SipHasher13::new();
-        hasher.write(invocation.as_bytes());
-        let call = hasher.finish();
-        let mut attempts = self.attempts.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(seen) = attempts.get_mut(&call) {
+    /// Counts a request of what has this hash; the first seen is 1.
+    pub(super) fn count_apart(&self, hash: u64) -> u64 {
+        let mut apart = self.apart.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(seen) = apart.get_mut(&hash) {
             *seen += 1;
             return *seen;
         }
-        if attempts.push(call, 1).is_some() {
+        if apart.push(hash, 1).is_some() {
             self.evicted.fetch_add(1, Relaxed);
         }
         1
@@ -81,146 +80,66 @@ impl RuleState {
 
     /// Takes one of the strikes that the limit allows; false when there is none left.
     pub(super) fn count_strike(&self, limit: Option<u64>) -> bool {
-        let one_more = |struck| (limit.is_none_or(|limit| struck < limit)).then_some(struck + 1);
-        self.struck.fetch_update(Relaxed, Relaxed, one_more).is_ok()
+        take_one(&self.struck, limit)
+    }
+
+    /// Takes one of so many places at once; it is free again when the hold is dropped.
+    pub(super) fn hold(&self, most: u64) -> Option<Hold> {
+        take_one(&self.active, Some(most)).then(|| Hold(Arc::clone(&self.active)))
     }
 
     /// Counts why the rule passed over a request.
-    pub(super) fn skip<T>(&self, reason: Skip) -> Option<T> {
-        let counter = match reason {
-            Skip::AnsweredBefore => &self.answered_before,
-            Skip::LostDice => &self.lost_dice,
-            Skip::OutsideCalls => &self.outside_calls,
-            Skip::OverLimit => &self.over_limit,
-            Skip::WithoutInvocation => &self.without_invocation,
-        };
-        counter.fetch_add(1, Relaxed);
-        None
+    pub(super) fn skip(&self, reason: Skip) {
+        self.skipped[reason as usize].fetch_add(1, Relaxed);
     }
+}
 
-    fn tally(&self, rule: &super::plan::Rule) -> RuleTally {
-        let read = |counter: &AtomicU64| counter.load(Relaxed);
-        RuleTally {
-            rule: rule.name().clone(),
-            matched: read(&self.matched),
-            fired: read(&self.struck),
-            answered_before: read(&self.answered_before),
-            lost_dice: read(&self.lost_dice),
-            outside_calls: read(&self.outside_calls),
-            over_limit: read(&self.over_limit),
-            without_invocation: read(&self.without_invocation),
-            evicted: read(&self.evicted),
-            about: rule.matcher().to_string(),
-            probability: rule.schedule().probability.to_string(),
-            calls: rule.schedule().calls.map(|calls| calls.to_string()),
-        }
-    }
+fn take_one(counter: &AtomicU64, most: Option<u64>) -> bool {
+    let one_more = |taken| (most.is_none_or(|most| taken < most)).then_some(taken + 1);
+    counter.fetch_update(Relaxed, Relaxed, one_more).is_ok()
 }
 
 impl Default for RuleState {
     fn default() -> Self {
-        let zero = AtomicU64::default;
         Self {
-            matched: zero(),
-            struck: zero(),
-            answered_before: zero(),
-            lost_dice: zero(),
-            outside_calls: zero(),
-            over_limit: zero(),
-            without_invocation: zero(),
-            evicted: zero(),
-            attempts: Mutex::new(LruCache::sparse(CALLS)),
+            matched: AtomicU64::default(),
+            struck: AtomicU64::default(),
+            skipped: Default::default(),
+            evicted: AtomicU64::default(),
+            active: Arc::default(),
+            apart: Mutex::new(LruCache::sparse(MOST)),
         }
     }
 }
 
-/// What a rule counted. `matched` is the sum of `fired` and of the five reasons why it did not.
-#[derive(Clone, Debug, Eq, PartialEq, serde::Serialize)]
-pub struct RuleTally {
-    /// Its name.
-    pub rule: RuleName,
-    /// Requests that fit its `match`.
-    pub matched: u64,
-    /// Requests it struck.
-    pub fired: u64,
-    /// Passed over since a rule before it answered.
-    pub answered_before: u64,
-    /// Passed over by chance.
-    pub lost_dice: u64,
-    /// Passed over by `calls`.
-    pub outside_calls: u64,
-    /// Passed over since `limit` was used up.
-    pub over_limit: u64,
-    /// Passed over since `per: invocation` needs an id that the request did not carry.
-    pub without_invocation: u64,
-    /// Calls forgotten to bound memory, the longest unseen first; such a call's attempts are counted from 1 again.
-    pub evicted: u64,
-    /// Its `match` in words: `dynamodb PutItem in us-east-1`.
-    #[serde(skip)]
-    about: String,
-    #[serde(skip)]
-    probability: String,
-    #[serde(skip)]
-    calls: Option<String>,
-}
+impl Holds {
+    pub(super) fn add(&mut self, hold: Hold) {
+        self.0.push(Arc::new(hold));
+    }
 
-impl RuleTally {
-    /// Why the rule never fired, as the rest of a sentence that begins with its name; nothing if it did fire.
-    pub fn why_never(&self) -> Option<String> {
-        if self.fired > 0 {
-            return None;
-        }
-        if self.matched == 0 {
-            return Some(match self.about.as_str() {
-                "anything" => "no AWS request came".to_owned(),
-                about => format!("no request was {about}"),
-            });
-        }
-        let reasons: Vec<(u64, String)> = [
-            (self.without_invocation, "carried no amz-sdk-invocation-id, which `per: invocation` needs".to_owned()),
-            (self.outside_calls, format!("fell outside `calls: {}`", self.calls.as_deref().unwrap_or_default())),
-            (self.lost_dice, format!("lost the dice (probability {})", self.probability)),
-            (self.answered_before, "had already been answered by a rule before it".to_owned()),
-            (self.over_limit, "came after its limit".to_owned()),
-        ]
-        .into_iter()
-        .filter(|(count, _)| *count > 0)
-        .collect();
-        let requests = if self.matched == 1 { "1 request".to_owned() } else { format!("{} requests", self.matched) };
-        Some(match reasons.as_slice() {
-            [(_, only)] if self.matched == 1 => format!("matched {requests}, but it {only}"),
-            [(_, only)] => format!("matched {requests}, but all of them {only}"),
-            several => {
-                let told: Vec<String> = several.iter().map(|(count, reason)| format!("{count} {reason}")).collect();
-                format!("matched {requests}, but {}", told.join(", "))
-            }
-        })
+    /// The exchange has ended.
+    pub fn release(&mut self) {
+        self.0.clear();
     }
 }
 
-impl RuleTally {
-    /// What a rule that fired could not judge, each the rest of a sentence that begins with its name.
-    pub fn remarks(&self) -> Vec<String> {
-        let mut remarks = Vec::new();
-        if self.fired > 0 && self.without_invocation > 0 {
-            let count = self.without_invocation;
-            remarks.push(format!(
-                "passed over {count} for want of an amz-sdk-invocation-id, which `per: invocation` needs"
-            ));
-        }
-        if self.evicted > 0 {
-            remarks.push(format!(
-                "forgot {} calls to bound its memory, and counts their attempts from 1 again",
-                self.evicted
-            ));
-        }
-        remarks
+/// Holds of the same rules are alike.
+impl PartialEq for Holds {
+    fn eq(&self, other: &Self) -> bool {
+        let alike = |(one, other): (&Arc<Hold>, &Arc<Hold>)| Arc::ptr_eq(&one.0, &other.0);
+        self.0.len() == other.0.len() && self.0.iter().zip(&other.0).all(alike)
     }
 }
 
-/// So many calls are remembered for each rule with `per: invocation`: 10,000 in flight are more than one client machine makes, and the
-/// table stays below a megabyte.
-const CALLS: NonZeroUsize = NonZeroUsize::new(10_000).unwrap();
+impl Drop for Hold {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Relaxed);
+    }
+}
+
+/// So many calls, resources or clients are remembered for each rule that counts them apart: 10,000 calls in flight are more than one
+/// client machine makes, and the table stays below a megabyte.
+const MOST: NonZeroUsize = NonZeroUsize::new(10_000).unwrap();
 
 #[cfg(test)]
 mod tests {
@@ -238,37 +157,31 @@ mod tests {
     }
 
     #[test]
-    fn what_a_rule_could_not_judge_is_remarked_on() {
-        let mut tally = RuleTally {
-            rule: "r".into(),
-            matched: 3,
-            fired: 1,
-            answered_before: 0,
-            lost_dice: 0,
-            outside_calls: 0,
-            over_limit: 0,
-            without_invocation: 2,
-            evicted: 0,
-            about: String::new(),
-            probability: String::new(),
-            calls: None,
-        };
-        assert!(tally.remarks()[0].contains("passed over 2 "), "{:?}", tally.remarks());
-        (tally.without_invocation, tally.evicted) = (0, 5);
-        assert!(tally.remarks()[0].contains("forgot 5 calls"), "{:?}", tally.remarks());
-        tally.evicted = 0;
-        assert!(tally.remarks().is_empty());
+    fn a_hold_keeps_its_place_until_the_last_copy_is_gone() {
+        let state = RuleState::default();
+        let mut holds = Holds::default();
+        holds.add(state.hold(2).unwrap());
+        let copy = holds.clone();
+        assert!(holds == copy && holds != Holds::default());
+        let second = state.hold(2).unwrap();
+        assert!(state.hold(2).is_none());
+        drop(second);
+        holds.release();
+        let third = state.hold(2).unwrap();
+        assert!(state.hold(2).is_none());
+        drop((copy, third));
+        assert_eq!(state.active.load(Relaxed), 0);
     }
 
     #[test]
-    fn attempts_are_counted_by_call_in_bounded_memory() {
+    fn what_is_counted_apart_is_counted_in_bounded_memory() {
         let state = RuleState::default();
-        assert_eq!(["a", "b", "a", "a", "b"].map(|call| state.count_attempt(call)), [1, 1, 2, 3, 2]);
-        for call in 0..CALLS.get() {
-            state.count_attempt(&format!("call-{call}"));
+        assert_eq!([1, 2, 1, 1, 2].map(|call| state.count_apart(call)), [1, 1, 2, 3, 2]);
+        for call in 0..MOST.get() as u64 {
+            state.count_apart(100 + call);
         }
         assert_eq!(state.evicted.load(Relaxed), 2);
-        assert_eq!(state.count_attempt("a"), 1);
-        assert_eq!(state.attempts.lock().unwrap().len(), CALLS.get());
+        assert_eq!(state.count_apart(1), 1);
+        assert_eq!(state.apart.lock().unwrap().len(), MOST.get());
     }
 }

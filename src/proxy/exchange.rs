@@ -21,7 +21,7 @@ use crate::ledger::{Entry, Mode, Outcome, Side};
 use crate::net::body::{End, ResponseBody, Sent, Watch, Watched};
 use crate::net::cut::{Broken, Ending, Near, StreamReset};
 use crate::net::translate;
-use crate::profile::plan::Verdict;
+use crate::profile::{Holds, Verdict};
 
 /// The body of every answer to a client; its end closes the exchange.
 pub type ExchangeBody = Watched<Exchange>;
@@ -32,6 +32,8 @@ pub struct Exchange {
     started: Instant,
     sent: Arc<Sent>,
     near: Near,
+    /// Places under `max_active`, given back when it ends.
+    holds: Holds,
     /// Taken when it is recorded.
     entry: Option<Box<Entry>>,
 }
@@ -47,6 +49,7 @@ impl Exchange {
             started: clock::now(),
             sent: Arc::default(),
             near,
+            holds: Holds::default(),
             entry: Some(Box::new(entry)),
         }
     }
@@ -66,6 +69,7 @@ impl Exchange {
         let Some(entry) = self.entry.as_mut() else { return };
         entry.rules.clone_from(&verdict.rules);
         entry.delay_us = micros(verdict.delay);
+        self.holds = verdict.holds.clone();
     }
 
     /// To be told what becomes of the request's body.
@@ -75,7 +79,7 @@ impl Exchange {
 
     /// Bits for a request id: unlike any other of the run, and the same when it is replayed.
     pub fn request_id(&self) -> u128 {
-        let mut hasher = SipHasher24::new_with_keys(self.proxy.plan.seed(), REQUEST_ID);
+        let mut hasher = SipHasher24::new_with_keys(self.proxy.live.load().plan.seed(), REQUEST_ID);
         hasher.write_u64(self.entry.as_ref().map_or(0, |entry| entry.seq));
         hasher.finish128().into()
     }
@@ -141,6 +145,7 @@ impl Exchange {
     }
 
     fn record(&mut self) {
+        self.holds.release();
         let Some(mut entry) = self.entry.take() else { return };
         entry.total_us = micros(clock::now().duration_since(self.started));
         entry.request_bytes = self.sent.bytes();

@@ -15,11 +15,12 @@ use super::upgrade::Wanted;
 use super::{own, unread};
 use crate::aws::protocol::{self, AwsError};
 use crate::aws::request::{self, AwsRequest, Foreign, Head, MOST_OF_BODY};
-use crate::aws::resource;
+use crate::aws::{member, resource};
 use crate::net::body::{RequestBody, ResponseBody, Sent};
 use crate::net::cut::StreamReset;
 use crate::net::translate;
 use crate::net::upstream::SendError;
+use crate::profile::{Ruling, Seen};
 
 /// Carries one exchange through: decode, decide, inject or forward, record.
 pub async fn handle(
@@ -28,7 +29,7 @@ pub async fn handle(
     request: Request<Incoming>,
 ) -> Result<Response<ExchangeBody>, StreamReset> {
     let mut exchange = Exchange::open(&proxy, &connection, &request);
-    let mut route = match route::route(&proxy, &connection, &request) {
+    let route = match route::route(&proxy, &connection, &request) {
         Ok(route) => route,
         Err(no_route) => {
             let (head, body) = request.into_parts();
@@ -37,11 +38,12 @@ pub async fn handle(
             return Ok(exchange.own_answer(answer));
         }
     };
-    let (mut request, mut ahead, aws) = understand(&proxy, &route, request).await;
-    exchange.understood(route.mode, std::mem::take(&mut route.host), &aws);
+    let ruling = proxy.live.load();
+    let (mut request, mut ahead, aws) = understand(&ruling, &connection, &route, request).await;
+    exchange.understood(route.mode, route.host.clone(), &aws);
     let Ok(mut aws) = aws else { return forward(&proxy, &connection, &route, request, ahead, exchange).await };
 
-    let verdict = proxy.plan.decide(&proxy.states, &aws);
+    let verdict = ruling.decide(&seen(&connection, &route, &request, &aws, &ahead.bytes()), proxy.live.now());
     exchange.decided(&verdict);
     inject::delay(verdict.delay).await;
     if let Some((rule, error)) = &verdict.answer {
@@ -59,9 +61,21 @@ fn head<'a>(route: &'a Route, request: &'a Request<Incoming>) -> Head<'a> {
     Head { method: request.method(), host: &route.host, path: uri.path(), query: uri.query(), headers }
 }
 
+/// What rules look at.
+fn seen<'a>(
+    connection: &Connection,
+    route: &'a Route,
+    request: &'a Request<Incoming>,
+    aws: &'a AwsRequest,
+    body: &'a [u8],
+) -> Seen<'a> {
+    Seen { request: aws, head: head(route, request), body, peer: Some(connection.client.ip()) }
+}
+
 /// Decodes a request, looking into its body only where the head leaves a doubt, or a rule asks for what the body alone tells.
 async fn understand(
-    proxy: &Proxy,
+    ruling: &Ruling,
+    connection: &Connection,
     route: &Route,
     mut request: Request<Incoming>,
 ) -> (Request<Incoming>, Ahead, Result<AwsRequest, Foreign>) {
@@ -71,8 +85,11 @@ async fn understand(
     }
     let mut aws = request::decode(&head(route, &request), &ahead.bytes());
     if let Ok(aws) = &mut aws {
-        proxy.plan.settle(aws);
-        if ahead.is_empty() && names_resource_in_body(proxy, route, &request, aws) {
+        ruling.plan.settle(aws);
+        if ahead.is_empty()
+            && !is_conversation(&request)
+            && asks_for_body(ruling, &seen(connection, route, &request, aws, b""))
+        {
             ahead.read(&mut request, MOST_OF_BODY).await;
             aws.is_about(resource::read(aws, &head(route, &request), &ahead.bytes()));
         }
@@ -95,11 +112,11 @@ async fn look_closer(
     }
 }
 
-/// Whether a rule asks for the resource, and only the body can tell.
-fn names_resource_in_body(proxy: &Proxy, route: &Route, request: &Request<Incoming>, aws: &AwsRequest) -> bool {
-    !is_conversation(request)
-        && proxy.plan.asks_for_resource(aws)
-        && resource::stands_in_body(aws, &head(route, request))
+/// Whether a rule asks for what only the body can tell.
+fn asks_for_body(ruling: &Ruling, seen: &Seen<'_>) -> bool {
+    let of_resource = || ruling.plan.asks_for_resource(seen) && resource::stands_in_body(seen.request, &seen.head);
+    let of_member = || ruling.plan.asks_for_body(seen) && member::is_readable(seen.request, &seen.head);
+    of_resource() || of_member()
 }
 
 /// Whether a body may be one half of a conversation, whose other half would have to come first: on HTTP/2, without a length.

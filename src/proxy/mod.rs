@@ -27,7 +27,7 @@ use crate::net::limits::Limits;
 use crate::net::name::{HostName, Permitted};
 use crate::net::target::Target;
 use crate::net::upstream::Upstream;
-use crate::profile::{Plan, RuleStates};
+use crate::profile::Live;
 
 /// Everything the request path needs, shared by all connections.
 pub struct Proxy {
@@ -41,10 +41,8 @@ pub struct Proxy {
     pub intercept: Permitted,
     /// The addresses we listen on: a request to one of them is for the endpoint.
     pub listening: Vec<SocketAddr>,
-    /// What should happen when.
-    pub plan: Plan,
-    /// How far the plan's rules have come.
-    pub states: RuleStates,
+    /// What should happen when, and how far its rules have come.
+    pub live: Live,
     /// What happened.
     pub ledger: Ledger,
     /// Whether injected answers carry `x-squall-fault`.

@@ -174,7 +174,7 @@ async fn latency_delays_what_passes_and_what_is_injected() {
     let get_item = format!("{}{{}}", put_item("", 2)).replace("PutItem", "GetItem");
     assert_eq!(client::exchange(&mut stream, get_item).await.status(), 200);
     assert!(started.elapsed() >= Duration::from_millis(80), "{:?}", started.elapsed());
-    let fired: Vec<_> = squall.proxy().states.tallies(&squall.proxy().plan).iter().map(|tally| tally.fired).collect();
+    let fired: Vec<_> = squall.proxy().live.load().tallies().iter().map(|tally| tally.fired).collect();
     assert_eq!(fired, [2, 1]);
 }
 

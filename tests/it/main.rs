@@ -28,6 +28,7 @@ mod run;
 mod sdk;
 mod sigv4;
 mod support;
+mod timing;
 mod tls;
 mod transparent;
 mod understood;

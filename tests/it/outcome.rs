@@ -60,7 +60,7 @@ async fn a_client_that_leaves_while_it_is_held_back_is_recorded_as_gone() {
     let mut stream = client::connect(squall.address).await;
     stream.write_all(REQUEST.as_bytes()).await.unwrap();
     // It has to be seen before it leaves; the rule's tally says when it was.
-    while squall.proxy().states.tallies(&squall.proxy().plan)[0].matched == 0 {
+    while squall.proxy().live.load().tallies()[0].matched == 0 {
         tokio::task::yield_now().await;
     }
     drop(stream);

@@ -81,6 +81,18 @@ async fn a_batch_is_about_every_table_in_it() {
     assert_eq!(struck("{resource: orders}", &requests).await, [true, false, true]);
 }
 
+#[tokio::test]
+async fn a_rule_about_a_member_of_the_body_strikes_by_it_and_leaves_other_bodies_as_they_are() {
+    let requests = [
+        dynamodb("PutItem", r#"{"TableName": "orders", "Item": {"id": {"S": "17"}}}"#),
+        dynamodb("PutItem", r#"{"TableName": "orders", "Item": {"id": {"S": "18"}}}"#),
+        dynamodb("GetItem", r#"{"TableName": "orders", "Item": {"id": {"S": "17"}}}"#),
+        dynamodb("PutItem", r#"{"TableName": "orders", "Item": {"id": {"S": "17"}, "test": {"BOOL": true}}}"#),
+    ];
+    let matching = "{operation: PutItem, body: {/Item/id/S: 17}, not: {body: {/Item/test/BOOL: true}}}";
+    assert_eq!(struck(matching, &requests).await, [true, false, false, false]);
+}
+
 fn s3(line: &str, host: &str) -> String {
     format!("{line} HTTP/1.1\r\nHost: {host}\r\n{}Content-Length: 0\r\n\r\n", signed("s3"))
 }

@@ -43,9 +43,8 @@ impl fmt::Display for Pattern {
     }
 }
 
-/// Whether a key without patterns, or one of its patterns, fits one of the texts.
-pub(super) fn any_fits<'a>(patterns: Option<&[Pattern]>, texts: impl IntoIterator<Item = &'a str>) -> bool {
-    let Some(patterns) = patterns else { return true };
+/// Whether one of the patterns fits one of the texts.
+pub(super) fn any_fits<'a>(patterns: &[Pattern], texts: impl IntoIterator<Item = &'a str>) -> bool {
     texts.into_iter().any(|text| patterns.iter().any(|pattern| pattern.fits(text)))
 }
 

@@ -1,11 +1,14 @@
 //! What may stand behind the keys of `match`, held against the catalog.
 
+use http::HeaderName;
+
 use super::any;
 use super::pattern::Pattern;
 use crate::aws::catalog::{self, Operation, Service};
-use crate::fault::written::{Complaint, Node, nearest};
+use crate::aws::member::Pointer;
+use crate::fault::written::{Complaint, Content, Node, nearest};
 
-pub(super) fn read_services(node: &Node) -> Result<Vec<&'static Service>, Complaint> {
+pub(super) fn services(node: &Node) -> Result<Vec<&'static Service>, Complaint> {
     let pattern = Pattern(node.word("a service")?.to_owned());
     let found: Vec<_> = catalog::services().iter().filter(|service| pattern.fits(service.name)).collect();
     if !found.is_empty() {
@@ -38,10 +41,10 @@ fn otherwise_called(name: &str) -> Option<&'static Service> {
     })
 }
 
-pub(super) fn read_operations(
+pub(super) fn operations(
     node: &Node,
     scope: &[&'static Service],
-    services: &[String],
+    named: &[String],
 ) -> Result<Vec<&'static Operation>, Complaint> {
     let pattern = Pattern(node.word("an operation")?.to_owned());
     let found: Vec<&'static Operation> = if pattern.is_literal() {
@@ -52,7 +55,7 @@ pub(super) fn read_operations(
     if !found.is_empty() {
         return Ok(found);
     }
-    let whose = if services.is_empty() { "any AWS service".to_owned() } else { any(services) };
+    let whose = if named.is_empty() { "any AWS service".to_owned() } else { any(named) };
     if !pattern.is_literal() {
         return Err(Complaint::new(node.at, format!("`{pattern}` fits no operation of {whose}")));
     }
@@ -69,7 +72,7 @@ pub(super) fn read_operations(
     })
 }
 
-pub(super) fn read_region(node: &Node) -> Result<Pattern, Complaint> {
+pub(super) fn region(node: &Node) -> Result<Pattern, Complaint> {
     let word = node.word("a region")?;
     let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '*' | '?');
     if !word.is_empty() && word.chars().all(allowed) {
@@ -79,7 +82,7 @@ pub(super) fn read_region(node: &Node) -> Result<Pattern, Complaint> {
     }
 }
 
-pub(super) fn read_resource(node: &Node) -> Result<Pattern, Complaint> {
+pub(super) fn resource(node: &Node) -> Result<Pattern, Complaint> {
     let word = node.word("a resource")?;
     if word.starts_with("arn:") {
         let complaint = Complaint::new(node.at, format!("`{word}` is an ARN; a resource is matched by its name"));
@@ -88,7 +91,7 @@ pub(super) fn read_resource(node: &Node) -> Result<Pattern, Complaint> {
     if word.is_empty() { Err(Complaint::new(node.at, "a resource has a name")) } else { Ok(Pattern(word.to_owned())) }
 }
 
-pub(super) fn read_account(node: &Node) -> Result<Pattern, Complaint> {
+pub(super) fn account(node: &Node) -> Result<Pattern, Complaint> {
     let word = node.word("an account")?;
     let digits = word.chars().all(|c| c.is_ascii_digit() || matches!(c, '*' | '?'));
     if digits && (word.len() == 12 || word.contains('*')) {
@@ -100,7 +103,7 @@ pub(super) fn read_account(node: &Node) -> Result<Pattern, Complaint> {
     ))
 }
 
-pub(super) fn read_access_key(node: &Node) -> Result<Pattern, Complaint> {
+pub(super) fn access_key(node: &Node) -> Result<Pattern, Complaint> {
     let word = node.word("an access key id")?;
     let allowed = |c: char| c.is_ascii_graphic();
     if !word.is_empty() && word.chars().all(allowed) {
@@ -111,3 +114,106 @@ pub(super) fn read_access_key(node: &Node) -> Result<Pattern, Complaint> {
         format!("`{word}` is not an access key id; write it as in `AKIAIOSFODNN7EXAMPLE` or `AKIA*`"),
     ))
 }
+
+pub(super) fn principal(node: &Node) -> Result<Pattern, Complaint> {
+    let word = node.word("an access key id or an account")?;
+    if word.starts_with("arn:") {
+        let complaint =
+            Complaint::new(node.at, format!("`{word}` is an ARN; requests do not say under which one they act"));
+        return Err(complaint.help("write an access key id, or the twelve digits of the caller's account"));
+    }
+    access_key(node)
+}
+
+/// Any text.
+pub(super) fn text(node: &Node) -> Result<Pattern, Complaint> {
+    let word = node.word("a text")?;
+    if word.is_empty() {
+        Err(Complaint::new(node.at, "an empty text fits nothing"))
+    } else {
+        Ok(Pattern(word.to_owned()))
+    }
+}
+
+/// Any text, fitted without regard to case: what it is held against is in lower case.
+pub(super) fn in_lower_case(node: &Node) -> Result<Pattern, Complaint> {
+    text(node).map(|pattern| Pattern(pattern.0.to_ascii_lowercase()))
+}
+
+/// In lower case, as hosts are compared.
+pub(super) fn host(node: &Node) -> Result<Pattern, Complaint> {
+    let word = node.word("a host")?;
+    let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | ':' | '*' | '?');
+    let has_port = word.matches(':').count() == 1;
+    if !word.is_empty() && word.chars().all(allowed) && !has_port {
+        return Ok(Pattern(word.to_ascii_lowercase()));
+    }
+    let complaint = Complaint::new(node.at, format!("`{word}` is not a host; write it as in `*.s3.amazonaws.com`"));
+    Err(if word.contains(['/', ':']) { complaint.help("without scheme, port and path") } else { complaint })
+}
+
+pub(super) fn method(node: &Node) -> Result<Pattern, Complaint> {
+    let word = node.word("a method")?;
+    if METHODS.contains(&word) {
+        return Ok(Pattern(word.to_owned()));
+    }
+    Err(Complaint::new(node.at, format!("unknown method `{word}`")).nearest(word, METHODS.iter().copied()))
+}
+
+pub(super) fn path(node: &Node) -> Result<Pattern, Complaint> {
+    let word = node.word("a path")?;
+    if word.contains('?') && word.contains('=') {
+        let complaint = Complaint::new(node.at, format!("`{word}` is more than a path"));
+        return Err(complaint.help("a path is matched without its query"));
+    }
+    if word.starts_with(['/', '*']) {
+        return Ok(Pattern(word.to_owned()));
+    }
+    Err(Complaint::new(node.at, format!("`{word}` is not a path; write it as in `/v1/*`")))
+}
+
+/// `header: {x-team: checkout}`
+pub(super) fn headers(node: &Node) -> Result<Vec<(HeaderName, Vec<Pattern>)>, Complaint> {
+    named(node, "`header`", "`header: {x-team: checkout}`", |name| {
+        HeaderName::from_bytes(name.as_bytes()).map_err(|_| format!("`{name}` is not the name of a header"))
+    })
+}
+
+/// `body: {TableName: "x*"}`
+pub(super) fn body(node: &Node) -> Result<Vec<(Pointer, Vec<Pattern>)>, Complaint> {
+    named(node, "`body`", "`body: {TableName: orders}`", |name| name.parse::<Pointer>())
+}
+
+/// A map from names, each given once, to texts.
+fn named<N: PartialEq>(
+    node: &Node,
+    what: &str,
+    example: &str,
+    read_name: impl Fn(&str) -> Result<N, String>,
+) -> Result<Vec<(N, Vec<Pattern>)>, Complaint> {
+    let entries = match &node.content {
+        Content::Map(entries) if !entries.is_empty() => entries,
+        Content::Map(_) => {
+            return Err(Complaint::new(node.at, format!("{what} is empty")).help(format!("write it as in {example}")));
+        }
+        other => {
+            let complaint = Complaint::new(node.at, format!("{what} must be a map, found {other}"));
+            return Err(complaint.help(format!("write it as in {example}")));
+        }
+    };
+    let mut read: Vec<(N, Vec<Pattern>)> = Vec::new();
+    for (key, value) in entries {
+        let word = key.word("a name")?;
+        let name = read_name(word).map_err(|message| Complaint::new(key.at, message))?;
+        if read.iter().any(|(earlier, _)| *earlier == name) {
+            return Err(Complaint::new(key.at, format!("`{word}` is given twice in {what}")));
+        }
+        if value.content == Content::Empty {
+            return Err(Complaint::new(key.at, format!("`{word}` has no value")).help("`\"*\"` fits any value"));
+        }
+        read.push((name, value.any_of()?.iter().map(text).collect::<Result<_, _>>()?));
+    }
+    Ok(read)
+}
+
+const METHODS: &[&str] = &["DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"];

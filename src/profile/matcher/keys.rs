@@ -1,0 +1,311 @@
+//! The keys that `match` and `not` share.
+
+use std::fmt;
+
+use compact_str::CompactString;
+use http::HeaderName;
+use smallvec::SmallVec;
+
+use super::{
+    Misfit, any,
+    pattern::{Pattern, any_fits},
+    read,
+};
+use crate::{
+    aws::{
+        catalog::{self, Operation, Service},
+        member::{self, Pointer},
+        request::Reading,
+        resource::Resource,
+    },
+    fault::written::{Complaint, Fields, Node},
+    profile::seen::Seen,
+    units::Ordinals,
+};
+
+/// What may be written, beside `not`.
+pub(super) const KEYS: &[&str] = &[
+    "service",
+    "operation",
+    "region",
+    "resource",
+    "account",
+    "access_key",
+    "principal",
+    "client",
+    "host",
+    "method",
+    "path",
+    "body",
+    "attempt",
+];
+
+/// Keys as compiled; all that were given must hold.
+#[derive(Debug, Default)]
+pub(super) struct Keys {
+    services: Option<Set<Service>>,
+    operations: Option<Set<Operation>>,
+    regions: Option<Vec<Pattern>>,
+    resources: Option<Vec<Pattern>>,
+    accounts: Option<Vec<Pattern>>,
+    access_keys: Option<Vec<Pattern>>,
+    principals: Option<Vec<Pattern>>,
+    user_agents: Option<Vec<Pattern>>,
+    headers: Vec<(HeaderName, Vec<Pattern>)>,
+    hosts: Option<Vec<Pattern>>,
+    methods: Option<Vec<Pattern>>,
+    paths: Option<Vec<Pattern>>,
+    body: Vec<(Pointer, Vec<Pattern>)>,
+    attempts: Option<Vec<Ordinals>>,
+    words: Words,
+}
+
+/// What was written, for telling.
+#[derive(Debug, Default)]
+struct Words {
+    services: Vec<String>,
+    operations: Vec<String>,
+}
+
+/// How much of a request is known when it is looked at.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Part {
+    /// What its head tells: keys about what may stand in the body are taken to hold.
+    Head,
+    /// All that will ever be known.
+    Whole,
+}
+
+impl Keys {
+    /// Reads them out of a map.
+    pub(super) fn read(fields: &Fields<'_>) -> Result<Self, Complaint> {
+        let mut keys = Self::default();
+        if let Some(node) = fields.optional("service")? {
+            let services = node.any_of()?.iter().map(read::services).collect::<Result<Vec<_>, _>>()?;
+            keys.services = Some(services.into_iter().flatten().collect());
+            keys.words.services = words(node)?;
+        }
+        if let Some(node) = fields.optional("operation")? {
+            let scope: Vec<_> = catalog::services().iter().filter(|service| keys.allow(service)).collect();
+            let operations = |node| read::operations(node, &scope, &keys.words.services);
+            let operations = node.any_of()?.iter().map(operations).collect::<Result<Vec<_>, _>>()?;
+            keys.operations = Some(operations.into_iter().flatten().collect());
+            keys.words.operations = words(node)?;
+        }
+        if let Some(node) = fields.optional("client")? {
+            let client = node.fields("`client`", &["user_agent", "header"])?;
+            keys.user_agents = patterns(&client, "user_agent", read::in_lower_case)?;
+            keys.headers = client.optional("header")?.map(read::headers).transpose()?.unwrap_or_default();
+            if keys.user_agents.is_none() && keys.headers.is_empty() {
+                return Err(Complaint::new(node.at, "`client` needs `user_agent` or `header`"));
+            }
+        }
+        if let Some(node) = fields.optional("attempt")? {
+            let range = |node: &Node| node.parse("an attempt number or a range");
+            keys.attempts = Some(node.any_of()?.iter().map(range).collect::<Result<_, _>>()?);
+        }
+        keys.regions = patterns(fields, "region", read::region)?;
+        keys.resources = patterns(fields, "resource", read::resource)?;
+        keys.accounts = patterns(fields, "account", read::account)?;
+        keys.access_keys = patterns(fields, "access_key", read::access_key)?;
+        keys.principals = patterns(fields, "principal", read::principal)?;
+        keys.hosts = patterns(fields, "host", read::host)?;
+        keys.methods = patterns(fields, "method", read::method)?;
+        keys.paths = patterns(fields, "path", read::path)?;
+        keys.body = fields.optional("body")?.map(read::body).transpose()?.unwrap_or_default();
+        Ok(keys)
+    }
+
+    /// The first key that does not hold, cheap ones first.
+    pub(super) fn misfit(&self, seen: &Seen<'_>, part: Part) -> Option<Misfit> {
+        self.misfit_of_readings(&seen.request.readings)
+            .or_else(|| self.misfit_of_head(seen))
+            .or_else(|| if part == Part::Whole { self.misfit_of_body(seen) } else { None })
+    }
+
+    fn misfit_of_readings(&self, readings: &[Reading]) -> Option<Misfit> {
+        if self.services.is_none() && self.operations.is_none() {
+            return None;
+        }
+        let (mut is_for_service, mut is_unknown) = (false, false);
+        for reading in readings.iter().filter(|reading| self.allow(reading.service)) {
+            is_for_service = true;
+            match (&self.operations, reading.operation) {
+                (Some(operations), Some(operation)) if !operations.contains(operation) => {}
+                (Some(_), None) => is_unknown = true,
+                _ => return None,
+            }
+        }
+        let key = if is_for_service { "operation" } else { "service" };
+        Some(Misfit { key, unknown: is_unknown })
+    }
+
+    fn misfit_of_head(&self, seen: &Seen<'_>) -> Option<Misfit> {
+        let (request, head) = (seen.request, &seen.head);
+        let access_key = request.access_key.as_ref().map(|key| key.0.as_str());
+        misfit("region", self.regions.as_deref(), request.region.as_deref())
+            .or_else(|| misfit_of_attempt(self.attempts.as_deref(), request.attempt))
+            .or_else(|| misfit("access_key", self.access_keys.as_deref(), access_key))
+            .or_else(|| {
+                let patterns = self.principals.as_deref()?;
+                let account = request.callers_account();
+                misfit("principal", Some(patterns), access_key.into_iter().chain(account.as_deref()))
+            })
+            .or_else(|| misfit("method", self.methods.as_deref(), [head.method.as_str()]))
+            .or_else(|| misfit("path", self.paths.as_deref(), [head.path]))
+            .or_else(|| {
+                let patterns = self.hosts.as_deref()?;
+                let host = CompactString::from_str_to_lowercase(head.host);
+                misfit("host", Some(patterns), Some(host.as_str()).filter(|host| !host.is_empty()))
+            })
+            .or_else(|| {
+                let patterns = self.user_agents.as_deref()?;
+                let agents = ["user-agent", "x-amz-user-agent"].into_iter().filter_map(|name| head.headers.get(name));
+                let agents: SmallVec<[String; 2]> =
+                    agents.filter_map(|agent| agent.to_str().ok()).map(str::to_ascii_lowercase).collect();
+                misfit("client", Some(patterns), agents.iter().map(String::as_str))
+            })
+            .or_else(|| {
+                self.headers.iter().find_map(|(name, patterns)| {
+                    let values = head.headers.get_all(name).iter().filter_map(|value| value.to_str().ok());
+                    misfit("client", Some(patterns), values)
+                })
+            })
+    }
+
+    fn misfit_of_body(&self, seen: &Seen<'_>) -> Option<Misfit> {
+        let request = seen.request;
+        misfit("account", self.accounts.as_deref(), request.account.as_deref())
+            .or_else(|| {
+                let names = request.resource.iter().flat_map(Resource::names);
+                misfit("resource", self.resources.as_deref(), names)
+            })
+            .or_else(|| {
+                self.body.iter().find_map(|(pointer, patterns)| {
+                    let texts = member::read(request, &seen.head, seen.body, pointer);
+                    misfit("body", Some(patterns), texts.iter().map(|text| text.as_str()))
+                })
+            })
+    }
+
+    /// Whether one of them may depend on the body.
+    pub(super) fn reach_into_body(&self) -> bool {
+        self.are_about_resource() || self.are_about_body()
+    }
+
+    pub(super) fn are_about_resource(&self) -> bool {
+        self.resources.is_some() || self.accounts.is_some()
+    }
+
+    pub(super) fn are_about_body(&self) -> bool {
+        !self.body.is_empty()
+    }
+
+    /// Whether only requests of certain services fit.
+    pub(super) fn is_bound_to_services(&self) -> bool {
+        self.services.is_some() || self.operations.is_some()
+    }
+
+    /// The operations of a service that fit.
+    pub(super) fn operations_of(&self, service: &'static Service) -> Vec<&'static Operation> {
+        let fits = |operation: &&Operation| self.operations.as_ref().is_none_or(|set| set.contains(operation));
+        if self.allow(service) { service.operations().iter().filter(fits).collect() } else { Vec::new() }
+    }
+
+    fn allow(&self, service: &Service) -> bool {
+        self.services.as_ref().is_none_or(|services| services.contains(service))
+    }
+}
+
+/// Whether a key holds of what a request says: of one of several texts, if it says any.
+fn misfit<'a>(
+    key: &'static str,
+    patterns: Option<&[Pattern]>,
+    texts: impl IntoIterator<Item = &'a str>,
+) -> Option<Misfit> {
+    let patterns = patterns?;
+    let mut unknown = true;
+    let mut texts = texts.into_iter().inspect(|_| unknown = false);
+    if any_fits(patterns, &mut texts) { None } else { Some(Misfit { key, unknown }) }
+}
+
+fn misfit_of_attempt(ranges: Option<&[Ordinals]>, attempt: Option<u32>) -> Option<Misfit> {
+    let ranges = ranges?;
+    let fits = attempt.is_some_and(|attempt| ranges.iter().any(|range| range.contains(u64::from(attempt))));
+    if fits { None } else { Some(Misfit { key: "attempt", unknown: attempt.is_none() }) }
+}
+
+fn patterns(
+    fields: &Fields<'_>,
+    key: &str,
+    read: fn(&Node) -> Result<Pattern, Complaint>,
+) -> Result<Option<Vec<Pattern>>, Complaint> {
+    fields.optional(key)?.map(|node| node.any_of()?.iter().map(read).collect()).transpose()
+}
+
+fn words(node: &Node) -> Result<Vec<String>, Complaint> {
+    node.any_of()?.iter().map(|node| node.word("a word").map(str::to_owned)).collect()
+}
+
+/// In words for people: `dynamodb PutItem or Batch* in us-east-1 on attempt 1..2`; `anything` without keys.
+impl fmt::Display for Keys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.words.services.as_slice(), self.words.operations.as_slice()) {
+            ([], []) => f.write_str(ANYTHING)?,
+            (services, []) => f.write_str(&any(services))?,
+            ([], operations) => f.write_str(&any(operations))?,
+            (services, operations) => write!(f, "{} {}", any(services), any(operations))?,
+        }
+        for (patterns, joint) in [
+            (&self.resources, "of"),
+            (&self.regions, "in"),
+            (&self.accounts, "in account"),
+            (&self.access_keys, "signed by"),
+            (&self.principals, "as"),
+            (&self.user_agents, "from"),
+            (&self.hosts, "at"),
+            (&self.methods, "by"),
+            (&self.paths, "to"),
+        ] {
+            patterns.as_ref().map_or(Ok(()), |patterns| write!(f, " {joint} {}", any(patterns)))?;
+        }
+        for (name, patterns) in &self.headers {
+            write!(f, " with {name}: {}", any(patterns))?;
+        }
+        for (pointer, patterns) in &self.body {
+            write!(f, " with {pointer} {} in its body", any(patterns))?;
+        }
+        if let Some(attempts) = &self.attempts {
+            write!(f, " on attempt {}", any(attempts))?;
+        }
+        Ok(())
+    }
+}
+
+/// A set of things that live as long as the program, by address: sorted, so that looking up costs a few comparisons.
+struct Set<T: 'static>(Vec<&'static T>);
+
+impl<T> Set<T> {
+    fn contains(&self, item: &T) -> bool {
+        let address = std::ptr::from_ref(item);
+        self.0.binary_search_by_key(&address, |member| std::ptr::from_ref(*member)).is_ok()
+    }
+}
+
+impl<T> FromIterator<&'static T> for Set<T> {
+    fn from_iter<I: IntoIterator<Item = &'static T>>(items: I) -> Self {
+        let mut members: Vec<&'static T> = items.into_iter().collect();
+        members.sort_by_key(|member| std::ptr::from_ref(*member));
+        members.dedup_by_key(|member| std::ptr::from_ref(*member));
+        Self(members)
+    }
+}
+
+impl<T> fmt::Debug for Set<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Set of {}", self.0.len())
+    }
+}
+
+/// What a `match` without keys is called.
+pub(super) const ANYTHING: &str = "anything";

@@ -1,0 +1,74 @@
+//! Why a rule does not strike a request that fits it.
+
+use super::{plan::Rule, schedule::Per};
+
+/// The reasons, in the order in which they are looked for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Skip {
+    /// The request does not tell what `per` counts by.
+    Uncounted,
+    /// `calls` said no.
+    OutsideCalls,
+    /// `between` said no.
+    OutsideTime,
+    /// `windows` said no.
+    OutsideWindows,
+    /// `probability` said no.
+    LostDice,
+    /// A rule before it answers already.
+    AnsweredBefore,
+    /// `max_active` of them are under way.
+    TooManyActive,
+    /// `limit` was used up.
+    OverLimit,
+}
+
+impl Skip {
+    /// All of them, in that order.
+    pub const ALL: [Self; 8] = [
+        Self::Uncounted,
+        Self::OutsideCalls,
+        Self::OutsideTime,
+        Self::OutsideWindows,
+        Self::LostDice,
+        Self::AnsweredBefore,
+        Self::TooManyActive,
+        Self::OverLimit,
+    ];
+
+    /// What became of a request, as the rest of a sentence that begins with it: `lost the dice (probability 30%)`.
+    pub fn told(self, rule: &Rule) -> String {
+        let schedule = rule.schedule();
+        let written = |key: &str, value: Option<String>| format!("`{key}: {}`", value.unwrap_or_default());
+        match self {
+            Self::Uncounted => format!("{}, which `per: {}` needs", lack(schedule.per), schedule.per.as_str()),
+            Self::OutsideCalls => {
+                format!("fell outside {}", written("calls", schedule.calls.map(|calls| calls.to_string())))
+            }
+            Self::OutsideTime => {
+                format!("came outside {}", written("between", schedule.between.map(|between| between.to_string())))
+            }
+            Self::OutsideWindows => {
+                format!("came outside {}", written("windows", schedule.windows.map(|windows| windows.to_string())))
+            }
+            Self::LostDice => format!("lost the dice (probability {})", schedule.probability),
+            Self::AnsweredBefore => "had already been answered by a rule before it".to_owned(),
+            Self::TooManyActive => format!(
+                "came while as many were under way as {} allows",
+                written("max_active", schedule.max_active.map(|most| most.to_string()))
+            ),
+            Self::OverLimit => "came after its limit".to_owned(),
+        }
+    }
+}
+
+/// What a request lacks that cannot be counted.
+pub(super) fn lack(per: Per) -> &'static str {
+    match per {
+        Per::Client => "came from nobody in particular",
+        Per::Invocation => "carried no amz-sdk-invocation-id",
+        Per::Resource => "named no resource",
+        Per::Rule => "could not be counted",
+    }
+}

@@ -1,0 +1,125 @@
+//! What rules tell about themselves when a run is over: how often each was matched, how often it struck, and why it did not the other
+//! times.
+
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+use super::{
+    RuleName,
+    plan::Rule,
+    schedule::Per,
+    skip::{self, Skip},
+    state::RuleState,
+};
+
+/// What a rule counted. `matched` is the sum of `fired` and of all it passed over.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct RuleTally {
+    /// Its name.
+    pub rule: RuleName,
+    /// Requests that fit its `match`.
+    pub matched: u64,
+    /// Requests it struck.
+    pub fired: u64,
+    /// Things counted apart that were forgotten to bound memory, the longest unseen first; they are counted from 1 again.
+    pub evicted: u64,
+    /// Why it passed over how many, in words too; only what happened.
+    passed_over: Vec<(Skip, u64, String)>,
+    /// Its `match` in words: `dynamodb PutItem in us-east-1`.
+    about: String,
+    per: Per,
+}
+
+impl RuleTally {
+    pub(super) fn of(rule: &Rule, state: &RuleState) -> Self {
+        let read = |counter: &AtomicU64| counter.load(Relaxed);
+        let passed_over = Skip::ALL.into_iter().map(|skip| (skip, read(&state.skipped[skip as usize])));
+        Self {
+            rule: rule.name().clone(),
+            matched: read(&state.matched),
+            fired: read(&state.struck),
+            evicted: read(&state.evicted),
+            passed_over: passed_over
+                .filter(|(_, count)| *count > 0)
+                .map(|(skip, count)| (skip, count, skip.told(rule)))
+                .collect(),
+            about: rule.matcher().to_string(),
+            per: rule.schedule().per,
+        }
+    }
+
+    /// How many it passed over for this reason.
+    pub fn passed_over(&self, reason: Skip) -> u64 {
+        self.passed_over.iter().find(|(skip, ..)| *skip == reason).map_or(0, |(_, count, _)| *count)
+    }
+
+    /// Why the rule never fired, as the rest of a sentence that begins with its name; nothing if it did fire.
+    pub fn why_never(&self) -> Option<String> {
+        if self.fired > 0 {
+            return None;
+        }
+        if self.matched == 0 {
+            return Some(match self.about.as_str() {
+                "anything" => "no AWS request came".to_owned(),
+                about => format!("no request was {about}"),
+            });
+        }
+        let requests = if self.matched == 1 { "1 request".to_owned() } else { format!("{} requests", self.matched) };
+        Some(match self.passed_over.as_slice() {
+            [(_, _, only)] if self.matched == 1 => format!("matched {requests}, but it {only}"),
+            [(_, _, only)] => format!("matched {requests}, but all of them {only}"),
+            several => {
+                let told: Vec<String> = several.iter().map(|(_, count, reason)| format!("{count} {reason}")).collect();
+                format!("matched {requests}, but {}", told.join(", "))
+            }
+        })
+    }
+
+    /// What a rule that fired could not judge, each the rest of a sentence that begins with its name.
+    pub fn remarks(&self) -> Vec<String> {
+        let mut remarks = Vec::new();
+        let uncounted = self.passed_over(Skip::Uncounted);
+        if self.fired > 0 && uncounted > 0 {
+            let (lack, per) = (skip::lack(self.per), self.per.as_str());
+            remarks.push(format!("passed over {uncounted} that {lack}, which `per: {per}` needs"));
+        }
+        if self.evicted > 0 {
+            let (count, them) = (self.evicted, things(self.per));
+            remarks.push(format!("forgot {count} {them} to bound its memory, and counts their requests from 1 again"));
+        }
+        remarks
+    }
+}
+
+fn things(per: Per) -> &'static str {
+    match per {
+        Per::Client => "clients",
+        Per::Invocation => "calls",
+        Per::Resource => "resources",
+        Per::Rule => "counts",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_rule_could_not_judge_is_remarked_on() {
+        let mut tally = RuleTally {
+            rule: "r".into(),
+            matched: 3,
+            fired: 1,
+            evicted: 0,
+            passed_over: vec![(Skip::Uncounted, 2, String::new())],
+            about: String::new(),
+            per: Per::Invocation,
+        };
+        let told = "passed over 2 that carried no amz-sdk-invocation-id, which `per: invocation` needs";
+        assert_eq!(tally.remarks(), [told]);
+        (tally.passed_over, tally.evicted) = (Vec::new(), 5);
+        let told = "forgot 5 calls to bound its memory, and counts their requests from 1 again";
+        assert_eq!(tally.remarks(), [told]);
+        tally.evicted = 0;
+        assert!(tally.remarks().is_empty());
+    }
+}
