@@ -86,7 +86,7 @@ mod tests {
         while live.now() == before {}
         let waited = live.now();
         live.begin();
-        let (made_for, now) = (live.made_for(), live.now());
+        let (now, made_for) = (live.now(), live.made_for());
         assert!(waited > before && now < made_for, "{now:?} of {made_for:?}");
     }
 }

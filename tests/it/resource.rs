@@ -45,6 +45,9 @@ async fn struck(matching: &str, requests: &[String]) -> Vec<bool> {
         let struck = answer.field("x-squall-fault").is_some();
         assert_eq!(answer.status() == 200, !struck, "{answer:?}");
         all.push(struck);
+        if answer.field("connection").is_some() {
+            stream = client::connect(squall.address).await;
+        }
     }
     let passed = requests.iter().zip(&all).filter(|(_, struck)| !**struck).map(|(request, _)| request);
     let bodies: Vec<_> = passed.map(|request| request.split_once("\r\n\r\n").unwrap().1.as_bytes().to_vec()).collect();
