@@ -2,24 +2,21 @@
 
 use std::sync::Arc;
 
-use http::header::{CONNECTION, CONTENT_LENGTH, HeaderName, HeaderValue};
+use http::header::CONTENT_LENGTH;
 use http::{Request, Response, Version};
 use hyper::body::Incoming;
 
 use super::Proxy;
 use super::ahead::Ahead;
 use super::exchange::{Exchange, ExchangeBody};
-use super::inject::{self, Fault};
+use super::forward::{NoAnswer, forward};
+use super::inject::{self, Given};
 use super::route::{self, Connection, Route};
-use super::upgrade::Wanted;
 use super::{own, unread};
 use crate::aws::request::{self, AwsRequest, Foreign, Head};
 use crate::aws::{member, resource};
-use crate::net::body::{RequestBody, ResponseBody, Sent};
 use crate::net::cut::StreamReset;
-use crate::net::translate;
-use crate::net::upstream::SendError;
-use crate::profile::{Ruling, Seen};
+use crate::profile::{Ruling, Seen, Verdict};
 
 /// Carries one exchange through: decode, decide, inject or forward, record.
 pub async fn handle(
@@ -40,17 +37,39 @@ pub async fn handle(
     let ruling = proxy.live.load();
     let (request, ahead, aws) = understand(&ruling, &connection, &route, request).await;
     exchange.understood(route.mode, route.host.clone(), &aws);
-    let Ok(aws) = aws else { return forward(&proxy, &connection, &route, request, ahead, exchange).await };
-
-    let verdict = ruling.decide(&seen(&connection, &route, &request, &aws, &ahead.bytes()), proxy.live.now());
-    exchange.decided(&verdict);
-    inject::delay(verdict.delay).await;
-    if let Some((rule, error)) = &verdict.answer {
-        let fault = Fault { rule, error, request: &aws, id: exchange.request_id() };
-        let (head, body) = request.into_parts();
-        return Ok(exchange.injected(inject::answer(&proxy, &fault, &head, body).await));
+    if let Some(rule) = connection.progress.silenced_by.get() {
+        return Err(exchange.silenced(rule.clone()).await);
     }
-    forward(&proxy, &connection, &route, request, ahead, exchange).await
+    let verdict = aws.as_ref().map_or_else(
+        |_| Verdict::default(),
+        |aws| ruling.decide(&seen(&connection, &route, &request, aws, &ahead.bytes()), proxy.live.now()),
+    );
+    exchange.decided(&verdict);
+    inject::before(&verdict).await;
+    let (Some((rule, instead)), Ok(aws)) = (&verdict.instead, &aws) else {
+        return match forward(&proxy, &connection, &route, request, ahead, &mut exchange, &verdict).await {
+            Ok(answer) => Ok(inject::answer(exchange, answer, &verdict).await),
+            Err(why) => no_answer(exchange, why).await,
+        };
+    };
+    let mut unsent = Some(request);
+    if let Some(request) = unsent.take_if(|_| verdict.goes_on()) {
+        // Carried out, and the client will not hear of it.
+        match Box::pin(forward(&proxy, &connection, &route, request, ahead, &mut exchange, &verdict)).await {
+            Ok(answer) => inject::lose(&mut exchange, answer).await,
+            Err(why) => return no_answer(exchange, why).await,
+        }
+    }
+    let given = Given { rule, instead, aws, verdict: &verdict };
+    inject::instead(&proxy, exchange, &given, unsent).await
+}
+
+/// The far end has not answered: what it did instead is done to the client, or Squall says why.
+async fn no_answer(exchange: Exchange, why: NoAnswer) -> Result<Response<ExchangeBody>, StreamReset> {
+    match why {
+        NoAnswer::Broken(broken) => Err(exchange.unanswered(&broken).await),
+        NoAnswer::Unreachable(answer) => Ok(exchange.own_answer(*answer)),
+    }
 }
 
 fn head<'a>(route: &'a Route, request: &'a Request<Incoming>) -> Head<'a> {
@@ -100,59 +119,3 @@ fn asks_for_body(ruling: &Ruling, version: Version, seen: &Seen<'_>) -> bool {
     let of_member = || ruling.plan.asks_for_body(seen) && member::is_readable(seen.request, &seen.head);
     !conversation && (of_resource() || of_member())
 }
-
-/// Sends the request on as it came, and the answer back as it comes.
-async fn forward(
-    proxy: &Arc<Proxy>,
-    connection: &Connection,
-    route: &Route,
-    mut request: Request<Incoming>,
-    ahead: Ahead,
-    exchange: Exchange,
-) -> Result<Response<ExchangeBody>, StreamReset> {
-    let (version, upgrade) = (request.version(), Wanted::take(&mut request));
-    let request = outgoing(route, request, ahead, exchange.sent());
-    match proxy.upstream.send(&route.to, &connection.streams, request).await {
-        Ok(response) => {
-            let came_early = response.body().came_early();
-            let mut response = response.map(ResponseBody::Upstream);
-            if came_early && version != Version::HTTP_2 {
-                // hyper closes a connection whose request body nobody read.
-                response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
-            }
-            if let Some(upgrade) = upgrade {
-                upgrade.join(proxy, &mut response);
-            }
-            Ok(exchange.answered(response))
-        }
-        Err(SendError::Unreachable { target, reason, unsent }) => {
-            let text = format!("cannot reach {target}: {reason}");
-            tracing::warn!("{text}");
-            let (head, body) = unsent.into_parts();
-            let mut answer = own::answer(own::Reason::UpstreamUnreachable, &text);
-            unread::settle(proxy, version, &head.headers, body, &mut answer).await;
-            Ok(exchange.own_answer(answer))
-        }
-        Err(SendError::NoAnswer { target, source }) => {
-            tracing::debug!("{target} broke off without an answer: {source}");
-            Err(exchange.unanswered(&source).await)
-        }
-    }
-}
-
-/// The request as the far end gets it: without what was meant for the proxy.
-fn outgoing(route: &Route, request: Request<Incoming>, ahead: Ahead, sent: Arc<Sent>) -> Request<RequestBody> {
-    let (mut head, body) = request.into_parts();
-    // HTTP/2 names scheme and authority in every request; elsewhere only a proxy is told them.
-    if head.version != Version::HTTP_2 {
-        translate::origin_form(&mut head.uri);
-    }
-    translate::retain(&mut head.headers, |name, _| !name.as_str().starts_with("proxy-"));
-    if route.tls_ends_here {
-        head.headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static("https"));
-    }
-    let version = head.version;
-    Request::from_parts(head, RequestBody::new(ahead.into_frames(), body, version, sent))
-}
-
-const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
