@@ -6,7 +6,11 @@
 //!
 //! Not here: sums, schedules and dice. A unit knows its own limits and nothing else.
 
+mod bytes;
+
 use std::{fmt, str::FromStr, time::Duration};
+
+pub use bytes::{Bytes, Offset, Speed};
 
 /// Why a value is not what it should be, and how to write it.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]

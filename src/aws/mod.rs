@@ -10,6 +10,7 @@ pub mod client;
 mod coding;
 mod credential;
 mod endpoint;
+pub mod gateway;
 pub mod idiom;
 pub mod member;
 pub mod partition;

@@ -49,6 +49,7 @@ impl Running {
             ledger: settings.ledger,
             marked: settings.marked,
             sightings: crate::proxy::Sightings::default(),
+            patience: crate::proxy::patience::Patience::default(),
             tasks: TaskTracker::new(),
             stop: CancellationToken::new(),
         });

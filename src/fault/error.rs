@@ -4,10 +4,10 @@ use std::fmt;
 
 use compact_str::CompactString;
 use http::StatusCode;
-use serde_json::Value;
+use serde_json::Value as Json;
 
 use super::{
-    Draw, Effect, Fault, FaultKind,
+    Draw, Effect, Fault, FaultKind, Instead, Setting, Short, Value,
     written::{At, Complaint, Content, Node, nearest},
 };
 use crate::aws::{
@@ -18,10 +18,20 @@ use crate::aws::{
 
 /// Answers with the error of this code, written in the operation's own protocol. Status, message and
 /// members, where not given, are those AWS models or uses.
-pub(super) const ERROR: FaultKind = FaultKind {
+pub(super) static ERROR: FaultKind = FaultKind {
     name: "error",
     about: "Answers with the error of a given code; status, message and members as given, or AWS's own.",
+    details: "A code that AWS does not model for any operation of the rule is a warning when the profile is loaded: it is sent all the \
+              same. Nothing is forwarded.",
+    settings: &[
+        Setting::new("code", Value::Text, "the error's code, as AWS writes it"),
+        Setting::new("status", Value::Status, "from 300 to 599; else the one that AWS models or uses for the code"),
+        Setting::new("message", Value::Text, "what it says; else what AWS says"),
+        Setting::new("members", Value::Members, "what else it carries, by the names in AWS's API reference"),
+    ],
+    short: Short::No,
     example: "fault: {error: {code: ConditionalCheckFailedException, status: 400, message: The conditional request failed}}",
+    clients: "They raise the exception they have for the code, or their general one, and retry by code and status.",
     read,
 };
 
@@ -33,7 +43,7 @@ struct Error {
 
 impl Fault for Error {
     fn effect(&self, _: &AwsRequest, _: &mut Draw) -> Effect {
-        Effect::Answer(self.error.clone())
+        Effect::Instead(Instead::Error(self.error.clone()))
     }
 
     fn is_terminal(&self) -> bool {
@@ -72,7 +82,7 @@ impl fmt::Display for Error {
 fn read(name: &Node, settings: Option<&Node>) -> Result<Box<dyn Fault>, Complaint> {
     let settings = settings
         .ok_or_else(|| Complaint::new(name.at, "`error` needs a code").help("write `error: {code: SlowDown}`"))?;
-    let fields = settings.fields("`error`", &["code", "status", "message", "members"])?;
+    let fields = ERROR.fields(settings)?;
     let code = fields.required("code")?;
     let message = fields.optional("message")?.map(|node| node.word("a text")).transpose()?;
     let error = AwsError {
@@ -101,18 +111,18 @@ fn read_members(node: &Node) -> Result<Given, Complaint> {
 }
 
 /// What looks like a number or a truth value is one; where the model wants a text, it becomes one again.
-fn as_json(node: &Node) -> Value {
+fn as_json(node: &Node) -> Json {
     match &node.content {
-        Content::Empty => Value::Null,
+        Content::Empty => Json::Null,
         Content::List(items) => items.iter().map(as_json).collect(),
         Content::Map(entries) => {
             let named =
                 entries.iter().filter_map(|(name, value)| Some((name.word("a name").ok()?.to_owned(), as_json(value))));
-            Value::Object(named.collect())
+            Json::Object(named.collect())
         }
         Content::Word(word) => match serde_json::from_str(word) {
-            Ok(plain @ (Value::Bool(_) | Value::Number(_))) => plain,
-            _ => Value::String(word.clone()),
+            Ok(plain @ (Json::Bool(_) | Json::Number(_))) => plain,
+            _ => Json::String(word.clone()),
         },
     }
 }
@@ -206,7 +216,9 @@ mod tests {
 
     fn answer(yaml: &str) -> AwsError {
         let faults = parse(yaml).unwrap();
-        let Effect::Answer(error) = faults[0].effect(&request("dynamodb", "PutItem"), &mut Draw::new([0; 32])) else {
+        let Effect::Instead(Instead::Error(error)) =
+            faults[0].effect(&request("dynamodb", "PutItem"), &mut Draw::new([0; 32]))
+        else {
             panic!()
         };
         error

@@ -6,7 +6,7 @@
 use std::fmt;
 
 use super::{
-    Draw, Effect, Fault, FaultKind,
+    Draw, Effect, Fault, FaultKind, Instead, Short,
     written::{Complaint, Node},
 };
 use crate::aws::{
@@ -31,8 +31,13 @@ pub(super) static IDIOMS: [FaultKind; 12] = [
 ];
 
 const fn kind(name: &'static str, about: &'static str, example: &'static str) -> FaultKind {
-    FaultKind { name, about, example, read }
+    FaultKind { name, about, details: DETAILS, settings: &[], short: Short::Bare, example, clients: CLIENTS, read }
 }
+
+const DETAILS: &str = "Code, status and text are those of the service that is asked, in the protocol of the request; \
+                       `squall error SERVICE OPERATION WORD` prints them. Nothing is forwarded.";
+const CLIENTS: &str = "They raise the exception they have for the code, and retry it as they do when AWS sends it: throttling and errors \
+                       from status 500 on are retried, most others are not.";
 
 struct Idiomatic {
     word: String,
@@ -41,7 +46,7 @@ struct Idiomatic {
 
 impl Fault for Idiomatic {
     fn effect(&self, request: &AwsRequest, _: &mut Draw) -> Effect {
-        Effect::Answer(idiom(request, self.idiom))
+        Effect::Instead(Instead::Error(idiom(request, self.idiom)))
     }
 
     fn is_terminal(&self) -> bool {
@@ -78,7 +83,9 @@ mod tests {
 
     fn code(yaml: &str, service: &str, operation: &str) -> String {
         let faults = parse(yaml).unwrap();
-        let Effect::Answer(error) = faults[0].effect(&request(service, operation), &mut Draw::new([0; 32])) else {
+        let Effect::Instead(Instead::Error(error)) =
+            faults[0].effect(&request(service, operation), &mut Draw::new([0; 32]))
+        else {
             panic!()
         };
         error.code.to_string()

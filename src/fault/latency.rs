@@ -1,107 +1,119 @@
 //! `latency`: an answer that comes late.
 
-use std::{fmt, time::Duration};
+mod delay;
+
+use std::fmt;
 
 use super::{
-    Draw, Effect, Fault, FaultKind,
+    Down, Draw, Effect, Fault, FaultKind, Setting, Short, Value,
+    kind::one_of,
     written::{Complaint, Content, Node},
 };
-use crate::{aws::request::AwsRequest, units::Millis};
+use crate::aws::request::AwsRequest;
+use delay::Delay;
 
-/// Waits before the request goes on, always as long, or uniformly between two lengths. It also delays answers that are injected.
-pub(super) const LATENCY: FaultKind = FaultKind {
+/// Makes everything later, by a time that is always the same or is drawn anew for each request.
+pub(super) static LATENCY: FaultKind = FaultKind {
     name: "latency",
-    about: "Holds the request back for a fixed or a uniformly drawn time, injected answers too.",
-    example: "fault: {latency: {min: 100ms, max: 300ms}}",
+    about: "Makes an answer late, by a fixed or a drawn time: before the request goes on, before the answer's first byte, or over its body.",
+    details: "The time is fixed, or drawn for each request: evenly between `min` and `max`, from a normal distribution (never below \
+              zero), from the lognormal distribution that has this median and 99th percentile (at most ten times `p99`), or by \
+              quantiles, between which it rises evenly: from zero below the first, and never above the last. Latencies of several rules \
+              add up. `at: request` holds back what is answered in another way too, a hang for example.",
+    settings: &[
+        Setting::new("fixed", Value::Duration, "always as long"),
+        Setting::new("min", Value::Duration, "the shortest, with `max`"),
+        Setting::new("max", Value::Duration, "the longest, with `min`"),
+        Setting::new("mean", Value::Duration, "the middle of a normal distribution, with `stddev`"),
+        Setting::new("stddev", Value::Duration, "its standard deviation"),
+        Setting::new("p50", Value::Duration, "the median of a lognormal distribution, with `p99`"),
+        Setting::new("p99", Value::Duration, "what one request in a hundred exceeds"),
+        Setting::new("quantiles", Value::Quantiles, "which share of the requests is at most as late"),
+        Setting::or(
+            "at",
+            Value::Word(&["request", "first_byte", "body"]),
+            "request",
+            "`request`: before it goes on; `first_byte`: before the answer's head; `body`: spread over the answer's body, or before its \
+             end where its length is not told",
+        ),
+    ],
+    short: Short::Value(Value::Duration),
+    example: "fault: {latency: {p50: 20ms, p99: 2s}}",
+    clients: "They wait, and give up after their read timeout (boto3: 60 s without a byte; JavaScript and Rust: none unless one is set), \
+              which is then retried like a lost connection. A request that was held back `at: request` has not been carried out by then.",
     read,
 };
 
 #[derive(Debug)]
 struct Latency {
-    min: Millis,
-    max: Millis,
+    delay: Delay,
+    at: At,
+}
+
+/// Where the delay lies.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum At {
+    Request,
+    FirstByte,
+    Body,
 }
 
 impl Fault for Latency {
     fn effect(&self, _: &AwsRequest, draw: &mut Draw) -> Effect {
-        let (min, max) = (self.min.duration(), self.max.duration());
-        match max.saturating_sub(min) {
-            Duration::ZERO => Effect::Delay(min),
-            width => Effect::Delay(min + width.mul_f64(draw.uniform())),
+        let delay = self.delay.draw(draw);
+        match self.at {
+            At::Request => Effect::Before(delay),
+            At::FirstByte => Effect::Down(Down::FirstByte(delay)),
+            At::Body => Effect::Down(Down::OverBody(delay)),
         }
     }
 }
 
 impl fmt::Display for Latency {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.min == self.max {
-            write!(f, "latency of {}", self.min)
-        } else {
-            write!(f, "latency of {} to {}", self.min, self.max)
-        }
+        write!(f, "latency of {}", self.delay)?;
+        f.write_str(match self.at {
+            At::Request => "",
+            At::FirstByte => " before the first byte",
+            At::Body => " over the body",
+        })
     }
 }
 
 fn read(name: &Node, settings: Option<&Node>) -> Result<Box<dyn Fault>, Complaint> {
-    let settings =
-        settings.ok_or_else(|| Complaint::new(name.at, "`latency` needs a length").help("write `latency: 300ms`"))?;
+    let settings = LATENCY.required(name, settings, "a length", "latency: 300ms")?;
     if let Content::Word(_) = settings.content {
-        let fixed = settings.parse("a duration")?;
-        return Ok(Box::new(Latency { min: fixed, max: fixed }));
+        return Ok(Box::new(Latency { delay: Delay::Fixed(settings.parse("a duration")?), at: At::Request }));
     }
-    let fields = settings.fields("`latency`", &["fixed", "min", "max", "at"])?;
-    if let Some(at) = fields.optional("at")? {
-        stage(at)?;
-    }
-    let length = |key| fields.optional(key)?.map(|node: &Node| Ok((node, node.parse("a duration")?))).transpose();
-    let (fixed, min, max) = (length("fixed")?, length("min")?, length("max")?);
-    match (fixed, min, max) {
-        (Some((_, fixed)), None, None) => Ok(Box::new(Latency { min: fixed, max: fixed })),
-        (None, Some((_, min)), Some((_, max))) if min <= max => Ok(Box::new(Latency { min, max })),
-        (None, Some((_, min)), Some((node, max))) => {
-            Err(Complaint::new(node.at, format!("`max` ({max}) is less than `min` ({min})")))
-        }
-        _ => Err(Complaint::new(settings.at, "`latency` takes either `fixed`, or `min` and `max`")
-            .help("write `{fixed: 300ms}` or `{min: 100ms, max: 300ms}`")),
-    }
-}
-
-/// Where the delay lies. Requests can be held back; answers cannot be yet.
-fn stage(at: &Node) -> Result<(), Complaint> {
-    match at.word("a stage")? {
-        "request" => Ok(()),
-        other => {
-            Err(Complaint::new(at.at, format!("`at: {other}` is not known; latency can be given `at: request` only")))
-        }
-    }
+    let fields = LATENCY.fields(settings)?;
+    let words = [("request", At::Request), ("first_byte", At::FirstByte), ("body", At::Body)];
+    let at = fields.optional("at")?.map(|at| one_of(at, "a stage", &words)).transpose()?.unwrap_or(At::Request);
+    Ok(Box::new(Latency { delay: Delay::read(settings, &fields)?, at }))
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::super::tests::{parse, request};
     use super::*;
 
-    fn delay(yaml: &str, seed: u8) -> Duration {
-        let effect = parse(yaml).unwrap()[0].effect(&request("s3", "GetObject"), &mut Draw::new([seed; 32]));
-        let Effect::Delay(delay) = effect else { panic!("{effect:?}") };
-        delay
+    fn effect(yaml: &str) -> Effect {
+        parse(yaml).unwrap()[0].effect(&request("s3", "GetObject"), &mut Draw::new([7; 32]))
     }
 
     #[test]
-    fn a_fixed_latency_is_the_same_for_every_request() {
-        for yaml in ["{latency: 300ms}", "{latency: {fixed: 300ms}}", "{latency: {fixed: 300ms, at: request}}"] {
-            for seed in 0..5 {
-                assert_eq!(delay(yaml, seed), Duration::from_millis(300), "{yaml}");
-            }
+    fn a_delay_lies_where_it_is_said_and_before_the_request_if_nothing_is() {
+        let ms = Duration::from_millis(300);
+        for (yaml, expected) in [
+            ("{latency: 300ms}", Effect::Before(ms)),
+            ("{latency: {fixed: 300ms}}", Effect::Before(ms)),
+            ("{latency: {fixed: 300ms, at: request}}", Effect::Before(ms)),
+            ("{latency: {fixed: 300ms, at: first_byte}}", Effect::Down(Down::FirstByte(ms))),
+            ("{latency: {fixed: 300ms, at: body}}", Effect::Down(Down::OverBody(ms))),
+        ] {
+            assert_eq!(effect(yaml), expected, "{yaml}");
         }
-    }
-
-    #[test]
-    fn a_uniform_latency_fills_its_range() {
-        let drawn: Vec<Duration> = (0..=255).map(|seed| delay("{latency: {min: 100ms, max: 300ms}}", seed)).collect();
-        let (least, most) = (drawn.iter().min().unwrap(), drawn.iter().max().unwrap());
-        assert!(*least >= Duration::from_millis(100) && *least < Duration::from_millis(110), "{least:?}");
-        assert!(*most < Duration::from_millis(300) && *most > Duration::from_millis(290), "{most:?}");
     }
 
     #[test]
@@ -110,17 +122,44 @@ mod tests {
     }
 
     #[test]
+    fn a_latency_is_told_as_it_is_written() {
+        for (yaml, words) in [
+            ("{latency: 300ms}", "latency of 300ms"),
+            ("{latency: {min: 1s, max: 2s, at: body}}", "latency of 1s to 2s over the body"),
+            ("{latency: {mean: 100ms, stddev: 20ms}}", "latency of 100ms on average (standard deviation 20ms)"),
+            (
+                "{latency: {p50: 20ms, p99: 2s, at: first_byte}}",
+                "latency of 20ms, in one of a hundred over 2s before the first byte",
+            ),
+            ("{latency: {quantiles: {0.5: 20ms, 99%: 2s}}}", "latency of at most 20ms in 50%, 2s in 99%"),
+        ] {
+            assert_eq!(parse(yaml).unwrap()[0].to_string(), words);
+        }
+    }
+
+    #[test]
     fn wrong_settings_are_told_plainly() {
+        let ways =
+            "`latency` takes one of `fixed`, `min` and `max`, `mean` and `stddev`, `p50` and `p99`, or `quantiles`";
         for (yaml, message) in [
             ("latency", "`latency` needs a length"),
             ("{latency: }", "`latency` needs a length"),
             ("{latency: 300}", "`300` has no unit; write `300ms` or `300s`"),
             ("{latency: {min: 3s, max: 1s}}", "`max` (1s) is less than `min` (3s)"),
-            ("{latency: {min: 3s}}", "`latency` takes either `fixed`, or `min` and `max`"),
-            ("{latency: {fixed: 1s, max: 2s}}", "`latency` takes either `fixed`, or `min` and `max`"),
-            ("{latency: {at: request}}", "`latency` takes either `fixed`, or `min` and `max`"),
-            ("{latency: {fixed: 1s, at: body}}", "`at: body` is not known; latency can be given `at: request` only"),
-            ("{latency: {p50: 1s}}", "unknown key `p50` in `latency`"),
+            ("{latency: {p50: 3s, p99: 1s}}", "`p99` (1s) is less than `p50` (3s)"),
+            ("{latency: {p50: 0ms, p99: 1s}}", "a lognormal distribution has no median of 0"),
+            ("{latency: {min: 3s}}", ways),
+            ("{latency: {fixed: 1s, max: 2s}}", ways),
+            ("{latency: {fixed: 1s, min: 1s, max: 2s}}", ways),
+            ("{latency: {at: request}}", ways),
+            ("{latency: {fixed: 1s, at: head}}", "`head` is not a stage"),
+            ("{latency: {p90: 1s}}", "unknown key `p90` in `latency`"),
+            (
+                "{latency: {quantiles: {50%: 2s, 90%: 1s}}}",
+                "the delay of quantile 90% (1s) is less than that of 50% (2s)",
+            ),
+            ("{latency: {quantiles: {90%: 1s, 50%: 2s}}}", "quantile 50% stands behind 90%; they must rise"),
+            ("{latency: {quantiles: {}}}", "`quantiles` is empty"),
             ("{latency: [1s]}", "`latency` must be a map, found a list"),
         ] {
             assert_eq!(parse(yaml).unwrap_err().message, message, "{yaml}");

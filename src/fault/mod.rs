@@ -1,36 +1,55 @@
 //! What each kind of trouble is: one file per kind, pure, carrying its own docs and example.
 //!
-//! A kind is a [`FaultKind`]: the word that names it in a profile, what it does, an example, and how its settings are read. Out of
+//! A kind is a [`FaultKind`]: the word that names it in a profile, what it does, its settings, an example, and how they are read. Out of
 //! that reading comes a [`Fault`], which answers a request with an [`Effect`] as data; only the proxy's injector acts on effects, so
 //! a fault is tested without a socket. [`read`] reads all that may stand under `fault:`.
 //!
-//! To add a kind, write its file and add its word to [`kinds`]; its YAML key, its error messages and its line in `docs/profiles.md`
+//! To add a kind, write its file and add its word to [`kinds`]; its YAML key, its error messages and its part of `docs/faults.md`
 //! follow from that. Whether and when a fault strikes is not decided here but in [`crate::profile`].
 
+mod bandwidth;
+mod corrupt;
 mod draw;
+mod dribble;
+mod duplicate;
+mod effect;
 mod error;
+mod gateway;
+mod hang;
 mod idiom;
+mod kind;
 mod latency;
+mod lose;
+mod refuse;
+mod reset;
+mod retry_after;
+mod slow_close;
+mod truncate;
 pub mod written;
 
-use std::{fmt, time::Duration};
+use std::fmt;
 
 pub use draw::Draw;
+pub use effect::{Breach, Corruption, Down, Dribble, Effect, Instead, Scope, Up};
+pub use kind::{FaultKind, Read, Setting, Short, Value};
 use written::{Complaint, Content, Node};
 
 use crate::aws::{
     catalog::{Operation, Service},
-    protocol::AwsError,
     request::AwsRequest,
 };
 
-/// What must be done, as data. Only `proxy::inject` acts on it.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Effect {
-    /// Answer with this error; nothing is forwarded. Terminal.
-    Answer(AwsError),
-    /// Wait so long before the request goes on (and before an injected answer).
-    Delay(Duration),
+/// What there must be before a fault can strike.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Stage {
+    /// A connection whose host is known.
+    Connect,
+    /// A connection, or a request if the rule asks for more than connections tell.
+    ConnectOrRequest,
+    /// A TLS ClientHello.
+    Handshake,
+    /// A request.
+    Request,
 }
 
 /// Trouble of one kind with its settings, ready to strike. Its `Display` says it in words for people: `latency of 300ms`.
@@ -43,32 +62,38 @@ pub trait Fault: fmt::Debug + fmt::Display + Send + Sync {
         false
     }
 
+    /// What it strikes at.
+    fn stage(&self) -> Stage {
+        Stage::Request
+    }
+
     /// Why real AWS would not show the fault on any of these operations, if so; told as a warning when a profile is loaded.
     fn doubt(&self, _operations: &[(&'static Service, &'static Operation)]) -> Option<Complaint> {
         None
     }
 }
 
-/// A kind of fault: its word, its documentation, and how it is read.
-#[derive(Debug)]
-pub struct FaultKind {
-    /// The word that names it under `fault:`.
-    pub name: &'static str,
-    /// What it does, in one line.
-    pub about: &'static str,
-    /// A profile's `fault:` line (or lines) that shows it.
-    pub example: &'static str,
-    /// Reads its settings; the first node is the word itself, the second what stands after its colon.
-    pub read: Read,
-}
-
-/// A reader of settings.
-pub type Read = fn(&Node, Option<&Node>) -> Result<Box<dyn Fault>, Complaint>;
-
 /// All kinds, in the order they are told.
 pub fn kinds() -> impl Iterator<Item = &'static FaultKind> {
-    idiom::IDIOMS.iter().chain([&error::ERROR, &latency::LATENCY])
+    idiom::IDIOMS.iter().chain(KINDS.iter().copied())
 }
+
+static KINDS: [&FaultKind; 14] = [
+    &error::ERROR,
+    &gateway::GATEWAY,
+    &latency::LATENCY,
+    &bandwidth::BANDWIDTH,
+    &dribble::DRIBBLE,
+    &hang::HANG,
+    &refuse::REFUSE,
+    &reset::RESET,
+    &truncate::TRUNCATE,
+    &slow_close::SLOW_CLOSE,
+    &corrupt::CORRUPT,
+    &lose::LOSE,
+    &duplicate::DUPLICATE,
+    &retry_after::RETRY_AFTER,
+];
 
 /// Reads what stands under `fault:`: a bare word, a map with one key per fault, or a list of both; at most one of them terminal.
 pub fn read(node: &Node) -> Result<Vec<Box<dyn Fault>>, Complaint> {
@@ -138,6 +163,11 @@ pub(crate) mod tests {
         AwsRequest { head_only: false, region: Some("us-east-1".into()), ..AwsRequest::of(reading, protocol) }
     }
 
+    /// What the first fault of a `fault:` does to a GetObject.
+    pub(crate) fn effect(yaml: &str) -> Effect {
+        parse(yaml).unwrap()[0].effect(&request("s3", "GetObject"), &mut Draw::new([7; 32]))
+    }
+
     /// Reads a `fault:` written as a YAML value.
     pub(crate) fn parse(yaml: &str) -> Result<Vec<Box<dyn Fault>>, Complaint> {
         read(&tree(yaml))
@@ -149,9 +179,22 @@ pub(crate) mod tests {
         for kind in kinds() {
             assert!(names.insert(kind.name), "{} is registered twice", kind.name);
             assert!(kind.about.ends_with('.') && kind.about.len() > 20, "{}: {}", kind.name, kind.about);
+            assert!(kind.details.is_empty() || kind.details.ends_with('.'), "{}", kind.name);
+            assert!(kind.clients.ends_with('.') && kind.clients.len() > 20, "{}: {}", kind.name, kind.clients);
+            for setting in kind.settings {
+                assert!(!setting.about.is_empty() && !setting.value.form().is_empty(), "{}: {setting:?}", kind.name);
+            }
             let example = kind.example.strip_prefix("fault:").unwrap_or_else(|| panic!("{}", kind.example));
             assert!(example.contains(kind.name));
             assert!(!parse(example).unwrap().is_empty());
+        }
+    }
+
+    #[test]
+    fn every_kind_may_be_written_short_just_as_it_says() {
+        for kind in kinds() {
+            let bare = matches!(kind.short, Short::Bare | Short::BareOrValue(_));
+            assert_eq!(parse(kind.name).is_ok(), bare, "{}", kind.name);
         }
     }
 
@@ -167,7 +210,13 @@ pub(crate) mod tests {
 
     #[test]
     fn two_answers_to_one_request_are_refused_however_they_are_written() {
-        for yaml in ["[throttle, internal]", "{throttle: , error: {code: X}}", "[error: {code: A}, error: {code: B}]"] {
+        for yaml in [
+            "[throttle, internal]",
+            "[hang, refuse]",
+            "{lose: , gateway: }",
+            "{throttle: , error: {code: X}}",
+            "[error: {code: A}, error: {code: B}]",
+        ] {
             let message = parse(yaml).unwrap_err().message;
             assert_eq!(message, "a second fault that answers the request: only one answer can be given", "{yaml}");
         }
@@ -178,10 +227,8 @@ pub(crate) mod tests {
         let complaint = parse("throtle").unwrap_err();
         assert_eq!(complaint.message, "unknown fault `throtle`");
         assert_eq!(complaint.help.as_deref(), Some("did you mean `throttle`?"));
-        let complaint = parse("{hang: {for: 3s}}").unwrap_err();
-        assert_eq!(complaint.message, "unknown fault `hang`");
-        let help = complaint.help.unwrap();
-        assert!(help.starts_with("known here: throttle, internal, ") && help.ends_with("error, latency"), "{help}");
+        let complaint = parse("{explode: {for: 3s}}").unwrap_err();
+        assert_eq!(complaint.message, "unknown fault `explode`");
     }
 
     #[test]

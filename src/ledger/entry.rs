@@ -86,6 +86,15 @@ pub struct Entry {
     /// How long it was held back on purpose.
     #[serde(skip_serializing_if = "is_zero")]
     pub delay_us: u64,
+    /// How much sooner this attempt came than an injected answer had asked the client to come back.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub early_us: u64,
+    /// How often a rule had it sent beside the time that the client knows of.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub copies: u32,
+    /// What the upstream answered, where a rule threw that away.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub upstream_status: Option<u16>,
     /// From its arrival to the head of the answer.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub first_byte_us: Option<u64>,
@@ -173,6 +182,9 @@ impl Entry {
             outcome: Outcome::ClientGone,
             rules: SmallVec::new(),
             delay_us: 0,
+            early_us: 0,
+            copies: 0,
+            upstream_status: None,
             first_byte_us: None,
             total_us: 0,
             request_bytes: 0,
@@ -260,9 +272,8 @@ fn as_names<S: Serializer>(names: &SmallVec<[RuleName; 2]>, serializer: S) -> Re
     serializer.collect_seq(names)
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
-fn is_zero(number: &u64) -> bool {
-    *number == 0
+fn is_zero<T: Default + PartialEq>(number: &T) -> bool {
+    *number == T::default()
 }
 
 #[cfg(test)]

@@ -1,40 +1,22 @@
 //! Bodies on their way through: counted, watched to their end, never collected.
 
+mod request;
+mod watched;
+
 use std::pin::Pin;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use h2::Reason;
-use http::Version;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 
-use super::cut::{Broken, Cut, Ending, Near, StreamReset};
-use super::expect::{Gate, Waiting};
+pub use request::{RequestBody, Sent};
+pub use watched::{BodyError, End, Place, Watch, Watched};
+
+use super::cut::Broken;
+use super::expect::Gate;
 use super::pool::Lease;
-
-/// What a request's body can fail with.
-type BoxError = Box<dyn std::error::Error + Send + Sync>;
-
-/// A request body: what was read of it in advance, then the rest as it comes.
-#[derive(Debug)]
-pub struct RequestBody {
-    gate: Option<Waiting>,
-    ahead: std::vec::IntoIter<Result<Frame<Bytes>, hyper::Error>>,
-    rest: Option<Incoming>,
-    http2: bool,
-    sent: Arc<Sent>,
-    length_hidden: bool,
-}
-
-/// What became of a request's body so far.
-#[derive(Debug, Default)]
-pub struct Sent {
-    bytes: AtomicU64,
-    broken: AtomicBool,
-}
+use super::shaped::Shaped;
 
 /// An answer's body from the far end; gives its connection back when it has ended.
 #[derive(Debug)]
@@ -51,153 +33,10 @@ pub struct UpstreamBody {
 pub enum ResponseBody {
     /// Our own words.
     Own(Option<Bytes>),
+    /// Either of these, changed on its way.
+    Shaped(Box<Shaped>),
     /// The far end's.
     Upstream(UpstreamBody),
-}
-
-/// Watches a body: told of each piece and, exactly once, of its end.
-pub trait Watch {
-    /// Whom the body goes to.
-    fn near(&self) -> &Near;
-    /// So many bytes of data passed.
-    fn passed(&mut self, bytes: usize);
-    /// The body has ended, whole, or broken off by its sender, or left by its receiver.
-    fn ended(&mut self, end: End<'_>);
-}
-
-/// How a body ended.
-#[derive(Debug)]
-pub enum End<'a> {
-    /// Its sender failed in the middle of it.
-    Broken(&'a Broken),
-    /// It was cut.
-    Cut,
-    /// Its receiver wanted no more of it.
-    Left,
-    /// Completely.
-    Whole,
-}
-
-/// Why an answer's body breaks off.
-#[derive(Debug, thiserror::Error)]
-pub enum BodyError {
-    /// It was to be cut.
-    #[error(transparent)]
-    Cut(#[from] StreamReset),
-    /// Its sender failed, and nobody is there to be shown how.
-    #[error(transparent)]
-    Upstream(Broken),
-}
-
-/// A body with someone watching it.
-#[derive(Debug)]
-pub struct Watched<W: Watch> {
-    body: ResponseBody,
-    /// Kept for as long as the body: the exchange is open until then.
-    watch: Option<W>,
-    /// Whether the watch knows of its end.
-    ended: bool,
-    cut: Option<Box<Cut>>,
-    /// Whether an empty body still says that something may come.
-    coy: bool,
-}
-
-impl RequestBody {
-    /// The body of a request of this version, of which `ahead` was read from `rest` already. `sent` is told what goes out.
-    pub fn new(
-        ahead: Vec<Result<Frame<Bytes>, hyper::Error>>,
-        rest: Incoming,
-        version: Version,
-        sent: Arc<Sent>,
-    ) -> Self {
-        let ahead = ahead.into_iter();
-        Self { ahead, rest: Some(rest), http2: version == Version::HTTP_2, sent, ..Self::none() }
-    }
-
-    /// Holds it back until the gate opens.
-    pub fn behind(&mut self, gate: &Gate) {
-        self.gate = Some(gate.wait());
-    }
-
-    /// Keeps its length to itself.
-    pub fn hide_length(&mut self) {
-        self.length_hidden = true;
-    }
-
-    /// An empty body whose sending nobody counts: the second try of a request that had none.
-    pub fn none() -> Self {
-        Self {
-            gate: None,
-            ahead: Vec::new().into_iter(),
-            rest: None,
-            http2: false,
-            sent: Arc::default(),
-            length_hidden: false,
-        }
-    }
-}
-
-impl Sent {
-    /// Bytes of it that went out.
-    pub fn bytes(&self) -> u64 {
-        self.bytes.load(Ordering::Relaxed)
-    }
-
-    /// Whether its client broke it off.
-    pub fn is_broken(&self) -> bool {
-        self.broken.load(Ordering::Acquire)
-    }
-
-    fn passed(&self, bytes: usize) {
-        self.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
-    }
-}
-
-impl Body for RequestBody {
-    type Data = Bytes;
-    type Error = BoxError;
-
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        if let Some(gate) = &mut self.gate {
-            ready!(gate.poll(cx))?;
-            self.gate = None;
-        }
-        let frame = match (self.ahead.next(), self.rest.as_mut()) {
-            (Some(frame), _) => Some(frame),
-            (None, Some(rest)) => ready!(Pin::new(rest).poll_frame(cx)),
-            (None, None) => None,
-        };
-        if frame.is_none() && self.http2 && !self.is_end_stream() {
-            self.sent.broken.store(true, Ordering::Release);
-            // An RST_STREAM of NO_ERROR, for which hyper gives no error: half a body must not pass for a whole one.
-            return Poll::Ready(Some(Err(StreamReset::from(Reason::CANCEL).into())));
-        }
-        match &frame {
-            Some(Ok(frame)) => self.sent.passed(frame.data_ref().map_or(0, Bytes::len)),
-            Some(Err(_)) => self.sent.broken.store(true, Ordering::Release),
-            None => {}
-        }
-        Poll::Ready(frame.map(|frame| frame.map_err(Into::into)))
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.ahead.as_slice().is_empty() && self.rest.as_ref().is_none_or(Body::is_end_stream)
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        if self.length_hidden {
-            return SizeHint::default();
-        }
-        let data = self.ahead.as_slice().iter().filter_map(|frame| frame.as_ref().ok()?.data_ref());
-        let ahead = data.map(|data| data.len() as u64).sum();
-        let rest = self.rest.as_ref().map_or_else(|| SizeHint::with_exact(0), Body::size_hint);
-        let mut hint = SizeHint::new();
-        hint.set_lower(rest.lower().saturating_add(ahead));
-        if let Some(upper) = rest.upper().and_then(|u| u.checked_add(ahead)) {
-            hint.set_upper(upper);
-        }
-        hint
-    }
 }
 
 impl UpstreamBody {
@@ -275,6 +114,7 @@ impl Body for ResponseBody {
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
         match &mut *self {
             Self::Own(bytes) => Poll::Ready(bytes.take().filter(|b| !b.is_empty()).map(|b| Ok(Frame::data(b)))),
+            Self::Shaped(body) => Pin::new(&mut **body).poll_frame(cx),
             Self::Upstream(body) => Pin::new(body).poll_frame(cx),
         }
     }
@@ -282,6 +122,7 @@ impl Body for ResponseBody {
     fn is_end_stream(&self) -> bool {
         match self {
             Self::Own(bytes) => bytes.as_ref().is_none_or(Bytes::is_empty),
+            Self::Shaped(body) => body.is_end_stream(),
             Self::Upstream(body) => body.is_end_stream(),
         }
     }
@@ -289,112 +130,8 @@ impl Body for ResponseBody {
     fn size_hint(&self) -> SizeHint {
         match self {
             Self::Own(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, |b| b.len() as u64)),
+            Self::Shaped(body) => body.size_hint(),
             Self::Upstream(body) => body.size_hint(),
         }
-    }
-}
-
-impl<W: Watch> Watched<W> {
-    /// `body`, watched to its end.
-    pub fn new(body: ResponseBody, watch: W) -> Self {
-        Self { body, watch: Some(watch), ended: false, cut: None, coy: false }
-    }
-
-    /// For an answer whose head says `Content-Length: 0`: hyper leaves that field where it stands only if the body does not say by
-    /// itself that it is empty; else it drops the field and writes its own at the end.
-    pub fn with_announced_length(mut self) -> Self {
-        self.coy = true;
-        self
-    }
-
-    /// Ends in this way after so many bytes, if it has as many.
-    pub fn with_cut(mut self, after: u64, ending: Ending) -> Self {
-        self.cut = self.watch.as_ref().map(|watch| Box::new(watch.near().cut(after, ending)));
-        self
-    }
-
-    /// `body`, with nobody watching.
-    pub fn unwatched(body: ResponseBody) -> Self {
-        Self { body, watch: None, ended: false, cut: None, coy: false }
-    }
-
-    fn end(&mut self, end: End<'_>) {
-        if let Some(watch) = self.watch.as_mut().filter(|_| !self.ended) {
-            self.ended = true;
-            watch.ended(end);
-        }
-    }
-
-    /// What its sender did to us is done to its receiver, once that has all that came before.
-    fn mirror(&mut self, broken: Broken) -> Result<(), BodyError> {
-        let Some(near) = self.watch.as_ref().map(Watch::near) else { return Err(BodyError::Upstream(broken)) };
-        self.cut = Some(Box::new(near.cut(0, broken.as_seen_in(near.version()))));
-        self.end(End::Broken(&broken));
-        Ok(())
-    }
-
-    fn is_cut_due(&self) -> bool {
-        self.cut.as_ref().is_some_and(|cut| cut.is_due())
-    }
-}
-
-impl<W: Watch + Unpin> Body for Watched<W> {
-    type Data = Bytes;
-    type Error = BodyError;
-
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        let me = &mut *self;
-        me.coy = false;
-        loop {
-            if let Some(cut) = me.cut.as_mut().filter(|cut| cut.is_due()) {
-                me.body = ResponseBody::Own(None);
-                let frame = ready!(cut.poll_frame(cx));
-                me.end(End::Cut);
-                return Poll::Ready(frame.map(|frame| frame.map_err(BodyError::Cut)));
-            }
-            let frame = match ready!(Pin::new(&mut me.body).poll_frame(cx)) {
-                Some(Err(e)) => {
-                    me.mirror(e)?;
-                    continue;
-                }
-                Some(Ok(frame)) => frame,
-                None => {
-                    me.end(End::Whole);
-                    return Poll::Ready(None);
-                }
-            };
-            let frame = match &mut me.cut {
-                Some(cut) => frame.map_data(|data| cut.admit(data)),
-                None => frame,
-            };
-            if let (Some(data), Some(watch)) = (frame.data_ref(), me.watch.as_mut()) {
-                watch.passed(data.len());
-            }
-            if me.is_end_stream() {
-                me.end(End::Whole);
-            }
-            return Poll::Ready(Some(Ok(frame)));
-        }
-    }
-
-    fn is_end_stream(&self) -> bool {
-        !self.coy && !self.is_cut_due() && self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        // A hint that differs from what comes makes hyper panic in debug builds, and what is cut comes short.
-        if self.cut.is_some() { SizeHint::default() } else { self.body.size_hint() }
-    }
-}
-
-impl<W: Watch> Drop for Watched<W> {
-    fn drop(&mut self) {
-        // hyper drops a body that has nothing (204, HEAD) without polling it.
-        let end = match self.body.is_end_stream() {
-            _ if self.is_cut_due() => End::Cut,
-            true => End::Whole,
-            false => End::Left,
-        };
-        self.end(end);
     }
 }

@@ -6,6 +6,7 @@
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use atomic_waker::AtomicWaker;
 
@@ -54,6 +55,17 @@ impl ConnectionControl {
         };
         self.command.fetch_max(command, Ordering::AcqRel);
         self.waker.wake();
+    }
+
+    /// The same after so long, and not before what was written by now is on its way.
+    pub async fn end_after(&self, delay: Duration, ending: ConnectionEnding) {
+        self.want_flushes();
+        let since = self.flushes();
+        tokio::time::sleep(delay).await;
+        let flushed = std::future::poll_fn(|cx| self.poll_flushed(since, cx));
+        // A client that reads nothing for so long has its end all the same.
+        let _flushed = tokio::time::timeout(MOST_FLUSHING, flushed).await;
+        self.end(ending);
     }
 
     /// Exchanges open now.
@@ -164,6 +176,7 @@ impl ConnectionControl {
     }
 }
 
+const MOST_FLUSHING: Duration = Duration::from_secs(60);
 // The harsher, the higher; 0 is none.
 const SILENCE: u8 = 1;
 const SHUT_DOWN: u8 = 2;

@@ -165,6 +165,11 @@ impl Near {
         self.version
     }
 
+    /// The handle on the client's connection.
+    pub fn control(&self) -> &Arc<ConnectionControl> {
+        &self.control
+    }
+
     /// Ends the exchange before its answer.
     pub async fn end_unanswered(&self, ending: Ending) -> StreamReset {
         match ending.on(self.version) {

@@ -7,11 +7,12 @@ use siphasher::sip::SipHasher13;
 use super::{
     dice::Roll,
     matcher::Misfit,
-    plan::{Rule, Verdict},
+    plan::Rule,
     schedule::{Chance, Per},
     seen::Seen,
     skip::Skip,
     state::{Hold, RuleState},
+    verdict::Verdict,
 };
 use crate::aws::request::AwsRequest;
 

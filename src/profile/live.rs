@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 
-use super::{Plan, RuleStates, RuleTally, Seen, Verdict};
+use super::{Plan, RuleName, RuleStates, RuleTally, Seen, Skip, Verdict};
 use crate::clock;
 
 /// What rules now.
@@ -66,6 +66,11 @@ impl Ruling {
     /// What should happen to this request, `now` being how long the plan has been live.
     pub fn decide(&self, seen: &Seen<'_>, now: Duration) -> Verdict {
         self.plan.decide(&self.states, seen, now)
+    }
+
+    /// A fault of a rule that struck could do nothing; see [`RuleStates::take_back`].
+    pub fn take_back(&self, rule: &RuleName, why: Skip) -> bool {
+        self.states.take_back(&self.plan, rule, why)
     }
 
     /// What its rules counted so far, in file order.

@@ -29,15 +29,17 @@ mod seen;
 mod skip;
 mod state;
 mod tally;
+pub mod verdict;
 
 pub use judge::Fate;
 pub use live::{Live, Ruling};
 pub use load::{Loaded, Source};
 pub use matcher::{Matcher, Misfit, no_such_service};
-pub use plan::{Plan, Rule, RuleName, Verdict};
+pub use plan::{Plan, Rule, RuleName};
 pub use problem::{LoadError, Problem};
 pub use schedule::{Calls, Chance, Per, Schedule, Windows};
 pub use seen::Seen;
 pub use skip::Skip;
 pub use state::{Holds, RuleStates};
 pub use tally::RuleTally;
+pub use verdict::{Shape, Verdict};

@@ -6,8 +6,6 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use smallvec::SmallVec;
-
 use super::{
     alias::Alias,
     dice::{Dice, Roll},
@@ -16,12 +14,10 @@ use super::{
     matcher::Matcher,
     schedule::{Per, Schedule},
     seen::Seen,
-    state::{Holds, RuleStates},
+    state::RuleStates,
+    verdict::Verdict,
 };
-use crate::{
-    aws::{protocol::AwsError, request::AwsRequest},
-    fault::{Effect, Fault},
-};
+use crate::{aws::request::AwsRequest, fault::Fault};
 
 /// A rule's name, cheap to hand around.
 #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -46,31 +42,6 @@ pub struct Rule {
     faults: Vec<Box<dyn Fault>>,
     dice: Dice,
     is_terminal: bool,
-}
-
-/// What should happen to one request. The default is: nothing.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Verdict {
-    /// The error to answer with instead of forwarding, and the rule that gave it.
-    pub answer: Option<(RuleName, AwsError)>,
-    /// How long to hold the request (or the injected answer) back: the sum over all rules.
-    pub delay: Duration,
-    /// All rules that struck, in file order.
-    pub rules: SmallVec<[RuleName; 2]>,
-    /// To be kept until the exchange ends.
-    pub holds: Holds,
-}
-
-impl Verdict {
-    /// Whether a rule has already decided who answers; later ones of that kind do not fire.
-    pub fn is_settled(&self) -> bool {
-        self.answer.is_some()
-    }
-
-    /// Whether the request goes on to the far end, whatever becomes of it there.
-    pub fn goes_on(&self) -> bool {
-        self.answer.is_none()
-    }
 }
 
 impl Plan {
@@ -213,10 +184,7 @@ impl Rule {
     fn apply(&self, roll: Roll<'_>, request: &AwsRequest, verdict: &mut Verdict) {
         let mut draw = self.dice.amounts(roll);
         for fault in &self.faults {
-            match fault.effect(request, &mut draw) {
-                Effect::Answer(error) => verdict.answer = Some((self.name.clone(), error)),
-                Effect::Delay(delay) => verdict.delay = verdict.delay.saturating_add(delay),
-            }
+            verdict.add(&self.name, fault.effect(request, &mut draw));
         }
         verdict.rules.push(self.name.clone());
     }

@@ -22,11 +22,15 @@ pub enum Skip {
     TooManyActive,
     /// `limit` was used up.
     OverLimit,
+    /// It struck, and the answer had nothing for it to change.
+    NothingThere,
+    /// It struck, and the request's body was too large to be kept.
+    TooLarge,
 }
 
 impl Skip {
     /// All of them, in that order.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 10] = [
         Self::Uncounted,
         Self::OutsideCalls,
         Self::OutsideTime,
@@ -35,6 +39,8 @@ impl Skip {
         Self::AnsweredBefore,
         Self::TooManyActive,
         Self::OverLimit,
+        Self::NothingThere,
+        Self::TooLarge,
     ];
 
     /// What became of a request, as the rest of a sentence that begins with it: `lost the dice (probability 30%)`.
@@ -59,6 +65,8 @@ impl Skip {
                 written("max_active", schedule.max_active.map(|most| most.to_string()))
             ),
             Self::OverLimit => "came after its limit".to_owned(),
+            Self::NothingThere => "got an answer that had nothing for it to change".to_owned(),
+            Self::TooLarge => "had a body of more than 1 MiB, too large to be kept and sent again".to_owned(),
         }
     }
 }

@@ -14,7 +14,7 @@ use std::{
 use lru::LruCache;
 use smallvec::SmallVec;
 
-use super::{plan::Plan, skip::Skip, tally::RuleTally};
+use super::{RuleName, plan::Plan, skip::Skip, tally::RuleTally};
 
 /// The counts of all rules of one plan.
 #[derive(Debug)]
@@ -29,6 +29,8 @@ pub(super) struct RuleState {
     pub(super) struck: AtomicU64,
     /// By [`Skip`].
     pub(super) skipped: [AtomicU64; Skip::ALL.len()],
+    /// Strikes of which a part came to nothing.
+    pub(super) partly: AtomicU64,
     pub(super) evicted: AtomicU64,
     active: Arc<AtomicU64>,
     /// Requests seen of each thing that is counted apart, by a hash of it. Two in 2⁶⁴ share a place: among 10,000 never.
@@ -51,6 +53,17 @@ impl RuleStates {
 
     pub(super) fn of_rules(&self) -> &[Arc<RuleState>] {
         &self.rules
+    }
+
+    /// A fault of a rule that struck could do nothing. Says whether the rule did nothing at all, and so counts no more as having fired.
+    pub fn take_back(&self, plan: &Plan, rule: &RuleName, reason: Skip) -> bool {
+        let position = plan.rules().iter().position(|other| other.name() == rule);
+        let Some((state, rule)) = position.and_then(|at| Some((self.rules.get(at)?, plan.rules().get(at)?))) else {
+            return false;
+        };
+        let whole = rule.faults().len() == 1;
+        state.take_back(reason, whole);
+        whole
     }
 
     /// What was counted so far, in file order. `plan` must be the one these counts were made for.
@@ -83,6 +96,16 @@ impl RuleState {
         take_one(&self.struck, limit)
     }
 
+    /// A strike came to nothing, for this reason: all of it, or one of several faults.
+    pub(super) fn take_back(&self, reason: Skip, whole: bool) {
+        if whole {
+            self.struck.fetch_sub(1, Relaxed);
+            self.skip(reason);
+        } else {
+            self.partly.fetch_add(1, Relaxed);
+        }
+    }
+
     /// Takes one of so many places at once; it is free again when the hold is dropped.
     pub(super) fn hold(&self, most: u64) -> Option<Hold> {
         take_one(&self.active, Some(most)).then(|| Hold(Arc::clone(&self.active)))
@@ -105,6 +128,7 @@ impl Default for RuleState {
             matched: AtomicU64::default(),
             struck: AtomicU64::default(),
             skipped: Default::default(),
+            partly: AtomicU64::default(),
             evicted: AtomicU64::default(),
             active: Arc::default(),
             apart: Mutex::new(LruCache::sparse(MOST)),
@@ -154,6 +178,17 @@ mod tests {
             threads.into_iter().map(|thread| thread.join().unwrap()).sum()
         });
         assert_eq!(taken, 100);
+    }
+
+    #[test]
+    fn a_strike_that_comes_to_nothing_is_one_no_more_and_gives_its_place_back() {
+        let state = RuleState::default();
+        assert!(state.count_strike(Some(1)) && !state.count_strike(Some(1)));
+        state.take_back(Skip::TooLarge, true);
+        assert!(state.count_strike(Some(1)));
+        state.take_back(Skip::NothingThere, false);
+        let counts = [&state.struck, &state.partly, &state.skipped[Skip::TooLarge as usize]];
+        assert_eq!(counts.map(|count| count.load(Relaxed)), [1, 1, 1]);
     }
 
     #[test]

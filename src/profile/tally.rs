@@ -22,6 +22,8 @@ pub struct RuleTally {
     pub fired: u64,
     /// Things counted apart that were forgotten to bound memory, the longest unseen first; they are counted from 1 again.
     pub evicted: u64,
+    /// Requests for which it could do only a part of what it says.
+    pub partly: u64,
     /// Why it passed over how many, in words too; only what happened.
     passed_over: Vec<(Skip, u64, String)>,
     /// Its `match` in words: `dynamodb PutItem in us-east-1`.
@@ -38,6 +40,7 @@ impl RuleTally {
             matched: read(&state.matched),
             fired: read(&state.struck),
             evicted: read(&state.evicted),
+            partly: read(&state.partly),
             passed_over: passed_over
                 .filter(|(_, count)| *count > 0)
                 .map(|(skip, count)| (skip, count, skip.told(rule)))
@@ -82,6 +85,14 @@ impl RuleTally {
             let (lack, per) = (skip::lack(self.per), self.per.as_str());
             remarks.push(format!("passed over {uncounted} that {lack}, which `per: {per}` needs"));
         }
+        for skip in [Skip::NothingThere, Skip::TooLarge].into_iter().filter(|_| self.fired > 0) {
+            if let Some((_, count, told)) = self.passed_over.iter().find(|(other, ..)| *other == skip) {
+                remarks.push(format!("did nothing to {count}, which {told}"));
+            }
+        }
+        if self.partly > 0 {
+            remarks.push(format!("could do only a part of what it says to {}", self.partly));
+        }
         if self.evicted > 0 {
             let (count, them) = (self.evicted, things(self.per));
             remarks.push(format!("forgot {count} {them} to bound its memory, and counts their requests from 1 again"));
@@ -110,6 +121,7 @@ mod tests {
             matched: 3,
             fired: 1,
             evicted: 0,
+            partly: 0,
             passed_over: vec![(Skip::Uncounted, 2, String::new())],
             about: String::new(),
             per: Per::Invocation,
@@ -119,7 +131,13 @@ mod tests {
         (tally.passed_over, tally.evicted) = (Vec::new(), 5);
         let told = "forgot 5 calls to bound its memory, and counts their requests from 1 again";
         assert_eq!(tally.remarks(), [told]);
-        tally.evicted = 0;
+        (tally.evicted, tally.partly) = (0, 3);
+        tally.passed_over = vec![(Skip::TooLarge, 1, "had a large body".to_owned())];
+        assert_eq!(
+            tally.remarks(),
+            ["did nothing to 1, which had a large body", "could do only a part of what it says to 3"]
+        );
+        (tally.partly, tally.passed_over) = (0, Vec::new());
         assert!(tally.remarks().is_empty());
     }
 }

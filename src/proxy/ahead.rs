@@ -30,6 +30,37 @@ impl Ahead {
         }
     }
 
+    /// Reads on to the end of the body, if it has no more than `most` bytes; whether it has ended. A client that waits to be asked for its
+    /// body is asked.
+    pub(super) async fn read_whole(&mut self, request: &mut Request<Incoming>, most: u64) -> bool {
+        let mut bytes = self.bytes().len() as u64;
+        if request.body().size_hint().lower() > most.saturating_sub(bytes) {
+            return false;
+        }
+        while !request.body().is_end_stream() {
+            let Some(frame) = request.body_mut().frame().await else { break };
+            bytes += frame.as_ref().ok().and_then(Frame::data_ref).map_or(0, Bytes::len) as u64;
+            let broken = frame.is_err();
+            self.0.push(frame);
+            if broken || bytes > most {
+                return false;
+            }
+        }
+        // A stream of HTTP/2 that was reset has no frame to show for it.
+        request.body().is_end_stream() && self.0.iter().all(Result::is_ok)
+    }
+
+    /// What was read, once more; the bytes themselves are shared.
+    pub(super) fn copy(&self) -> Vec<Frame<Bytes>> {
+        let frames = self.0.iter().filter_map(|frame| frame.as_ref().ok());
+        frames
+            .filter_map(|frame| {
+                let data = frame.data_ref().map(|data| Frame::data(data.clone()));
+                data.or_else(|| frame.trailers_ref().map(|trailers| Frame::trailers(trailers.clone())))
+            })
+            .collect()
+    }
+
     /// Whether nothing was read.
     pub(super) fn is_empty(&self) -> bool {
         self.0.is_empty()

@@ -46,6 +46,7 @@ pub async fn serve(proxy: Arc<Proxy>, arrival: Arrival) {
         target: None,
         mode: Mode::Endpoint,
         streams: Arc::default(),
+        progress: Arc::default(),
     };
     let mut seen = BytesMut::new();
     let patience = proxy.limits.idle;

@@ -11,17 +11,18 @@ use compact_str::CompactString;
 use http::header::CONTENT_LENGTH;
 use http::{Request, Response, StatusCode, Version};
 use siphasher::sip128::{Hasher128 as _, SipHasher24};
+use smallvec::SmallVec;
 use std::hash::Hasher as _;
 
 use super::Proxy;
-use super::route::Connection;
+use super::route::{Connection, Progress};
 use crate::aws::request::{AwsRequest, Foreign};
 use crate::clock;
 use crate::ledger::{Entry, Mode, Outcome, Side};
 use crate::net::body::{End, ResponseBody, Sent, Watch, Watched};
-use crate::net::cut::{Broken, Ending, Near, StreamReset};
+use crate::net::cut::{Broken, ConnectionEnding, Ending, Near, StreamReset};
 use crate::net::translate;
-use crate::profile::{Holds, Verdict};
+use crate::profile::{Holds, RuleName, Skip, Verdict};
 
 /// The body of every answer to a client; its end closes the exchange.
 pub type ExchangeBody = Watched<Exchange>;
@@ -34,8 +35,23 @@ pub struct Exchange {
     near: Near,
     /// Places under `max_active`, given back when it ends.
     holds: Holds,
+    progress: Arc<Progress>,
+    plans: Plans,
     /// Taken when it is recorded.
     entry: Option<Box<Entry>>,
+}
+
+/// What rules are about to do to its answer.
+#[derive(Default)]
+struct Plans {
+    /// It is a rule's, not the far end's.
+    injected: bool,
+    /// It is to be cut, by these.
+    cuts: SmallVec<[RuleName; 1]>,
+    /// Its end comes late.
+    late_end: Option<(RuleName, Duration)>,
+    /// It asks the client to wait.
+    retry_after: Option<Duration>,
 }
 
 impl Exchange {
@@ -50,6 +66,8 @@ impl Exchange {
             sent: Arc::default(),
             near,
             holds: Holds::default(),
+            progress: Arc::clone(&connection.progress),
+            plans: Plans::default(),
             entry: Some(Box::new(entry)),
         }
     }
@@ -59,7 +77,11 @@ impl Exchange {
         let Some(entry) = self.entry.as_mut() else { return };
         (entry.mode, entry.host) = (mode, host);
         match aws {
-            Ok(aws) => note(entry, aws),
+            Ok(aws) => {
+                note(entry, aws);
+                let early = aws.invocation.as_ref().and_then(|id| self.proxy.patience.early(id, clock::now()));
+                entry.early_us = early.map_or(0, micros);
+            }
             Err(foreign) => entry.foreign = Some(CompactString::const_new(foreign.as_str())),
         }
     }
@@ -84,14 +106,87 @@ impl Exchange {
         hasher.finish128().into()
     }
 
-    /// The upstream answered.
-    pub fn answered(self, response: Response<ResponseBody>) -> Response<ExchangeBody> {
-        self.respond(response, Outcome::Answered, None)
+    /// The version of HTTP the client speaks.
+    pub fn version(&self) -> Version {
+        self.near.version()
     }
 
-    /// Squall answered as AWS would.
-    pub fn injected(self, response: Response<ResponseBody>) -> Response<ExchangeBody> {
-        self.respond(response, Outcome::Injected, Some(Side::Injected))
+    /// It went out several times, once of them for the client.
+    pub fn was_sent_again(&mut self, times: u32) {
+        if let Some(entry) = self.entry.as_mut() {
+            entry.copies = times;
+        }
+    }
+
+    /// The far end has carried it out, and the client will not hear that.
+    pub fn was_lost(&mut self, status: StatusCode) {
+        if let Some(entry) = self.entry.as_mut() {
+            entry.upstream_status = Some(status.as_u16());
+        }
+    }
+
+    /// Its answer is a rule's.
+    pub fn is_injected(&mut self) {
+        self.plans.injected = true;
+    }
+
+    /// A rule gives it no answer: however it ends, that is why.
+    pub fn hangs(&mut self) {
+        if let Some(entry) = self.entry.as_mut() {
+            (entry.outcome, entry.side) = (Outcome::Injected, Some(Side::Injected));
+        }
+    }
+
+    /// Its answer is held back so long.
+    pub fn held_back(&mut self, time: Duration) {
+        if let Some(entry) = self.entry.as_mut() {
+            entry.delay_us = entry.delay_us.saturating_add(micros(time));
+        }
+    }
+
+    /// Its answer asks the client to come back only after so long.
+    pub fn asks_to_wait(&mut self, time: Duration) {
+        self.plans.retry_after = Some(time);
+    }
+
+    /// Its answer is to be cut, by these rules.
+    pub fn will_be_cut(&mut self, by: SmallVec<[RuleName; 1]>) {
+        self.plans.cuts = by;
+    }
+
+    /// Its answer's end comes late, and the connection's with it.
+    pub fn will_end_late(&mut self, late_end: Option<(RuleName, Duration)>) {
+        self.plans.late_end = late_end;
+    }
+
+    /// A rule that struck found nothing to do.
+    pub fn found_nothing(&mut self, rule: &RuleName) {
+        self.take_back(rule, Skip::NothingThere);
+    }
+
+    /// A rule that struck would have had to keep too large a body.
+    pub fn is_too_large(&mut self, rule: &RuleName) {
+        self.take_back(rule, Skip::TooLarge);
+    }
+
+    fn take_back(&mut self, rule: &RuleName, why: Skip) {
+        if self.proxy.live.load().take_back(rule, why)
+            && let Some(entry) = self.entry.as_mut()
+        {
+            entry.rules.retain(|name| name != rule);
+        }
+    }
+
+    /// There is an answer.
+    pub fn answered(self, response: Response<ResponseBody>) -> Response<ExchangeBody> {
+        if let (Some(time), Some(id)) =
+            (self.plans.retry_after, self.entry.as_ref().and_then(|e| e.invocation.as_ref()))
+        {
+            self.proxy.patience.ask(id, time, clock::now());
+        }
+        let (outcome, side) =
+            if self.plans.injected { (Outcome::Injected, Some(Side::Injected)) } else { (Outcome::Answered, None) };
+        self.respond(response, outcome, side)
     }
 
     /// Squall answered in its own name.
@@ -109,6 +204,15 @@ impl Exchange {
             (Outcome::UpstreamFailed, Side::Upstream)
         };
         self.end(outcome, side, ending).await
+    }
+
+    /// It came over a connection that this rule is about to end, and takes no more requests.
+    pub async fn silenced(mut self, rule: RuleName) -> StreamReset {
+        if let Some(entry) = self.entry.as_mut() {
+            entry.rules.push(rule);
+        }
+        self.hangs();
+        std::future::pending().await
     }
 
     /// Squall ends it in this way instead of answering.
@@ -144,6 +248,22 @@ impl Exchange {
         if announced { response.map(Watched::with_announced_length) } else { response }
     }
 
+    /// The connection ends once its answer has, and takes no more requests until then. In HTTP/2 only the stream ends.
+    fn end_late(&mut self) {
+        let Some((rule, delay)) = self.plans.late_end.take().filter(|_| self.version() != Version::HTTP_2) else {
+            return;
+        };
+        if self.progress.silenced_by.set(rule).is_ok() {
+            let (control, stop) = (Arc::clone(self.near.control()), self.proxy.stop.clone());
+            self.proxy.tasks.spawn(async move {
+                tokio::select! {
+                    () = control.end_after(delay, ConnectionEnding::ShutDown) => {}
+                    () = stop.cancelled() => {}
+                }
+            });
+        }
+    }
+
     fn record(&mut self) {
         self.holds.release();
         let Some(mut entry) = self.entry.take() else { return };
@@ -168,12 +288,19 @@ impl Watch for Exchange {
     fn ended(&mut self, end: End<'_>) {
         if let Some(entry) = self.entry.as_mut() {
             match end {
-                End::Cut => (entry.outcome, entry.side) = (Outcome::Injected, Some(Side::Injected)),
+                End::Cut => {
+                    self.plans.cuts.clear();
+                    (entry.outcome, entry.side) = (Outcome::Injected, Some(Side::Injected));
+                }
                 End::Broken(_) => (entry.outcome, entry.side) = (Outcome::UpstreamFailed, Some(Side::Upstream)),
                 End::Left => (entry.outcome, entry.side) = (Outcome::ClientGone, Some(Side::Client)),
                 End::Whole => {}
             }
         }
+        for rule in std::mem::take(&mut self.plans.cuts) {
+            self.found_nothing(&rule);
+        }
+        self.end_late();
         self.record();
     }
 }

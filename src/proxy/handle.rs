@@ -2,25 +2,23 @@
 
 use std::sync::Arc;
 
-use http::header::{CONNECTION, CONTENT_LENGTH, HeaderName, HeaderValue};
+use http::header::CONTENT_LENGTH;
 use http::{Request, Response, Version};
 use hyper::body::Incoming;
 
 use super::Proxy;
 use super::ahead::Ahead;
 use super::exchange::{Exchange, ExchangeBody};
-use super::inject::{self, Fault};
+use super::forward::{NoAnswer, forward};
+use super::inject::{self, Given};
 use super::route::{self, Connection, Route};
-use super::upgrade::Wanted;
 use super::{own, unread};
-use crate::aws::protocol::{self, AwsError};
+use crate::aws::protocol;
 use crate::aws::request::{self, AwsRequest, Foreign, Head, MOST_OF_BODY};
 use crate::aws::{member, resource};
-use crate::net::body::{RequestBody, ResponseBody, Sent};
+use crate::fault::Instead;
 use crate::net::cut::StreamReset;
-use crate::net::translate;
-use crate::net::upstream::SendError;
-use crate::profile::{Ruling, Seen};
+use crate::profile::{Ruling, Seen, Verdict};
 
 /// Carries one exchange through: decode, decide, inject or forward, record.
 pub async fn handle(
@@ -39,20 +37,42 @@ pub async fn handle(
         }
     };
     let ruling = proxy.live.load();
-    let (mut request, mut ahead, aws) = understand(&ruling, &connection, &route, request).await;
+    let (mut request, mut ahead, mut aws) = understand(&ruling, &connection, &route, request).await;
     exchange.understood(route.mode, route.host.clone(), &aws);
-    let Ok(mut aws) = aws else { return forward(&proxy, &connection, &route, request, ahead, exchange).await };
-
-    let verdict = ruling.decide(&seen(&connection, &route, &request, &aws, &ahead.bytes()), proxy.live.now());
-    exchange.decided(&verdict);
-    inject::delay(verdict.delay).await;
-    if let Some((rule, error)) = &verdict.answer {
-        look_closer(&route, &mut request, &mut ahead, &mut aws, error).await;
-        let fault = Fault { rule, error, request: &aws, id: exchange.request_id() };
-        let (head, body) = request.into_parts();
-        return Ok(exchange.injected(inject::answer(&proxy, &fault, &head, body).await));
+    if let Some(rule) = connection.progress.silenced_by.get() {
+        return Err(exchange.silenced(rule.clone()).await);
     }
-    forward(&proxy, &connection, &route, request, ahead, exchange).await
+    let verdict = aws.as_ref().map_or_else(
+        |_| Verdict::default(),
+        |aws| ruling.decide(&seen(&connection, &route, &request, aws, &ahead.bytes()), proxy.live.now()),
+    );
+    exchange.decided(&verdict);
+    inject::before(&verdict).await;
+    let (Some((rule, instead)), Ok(aws)) = (&verdict.instead, &mut aws) else {
+        return match forward(&proxy, &connection, &route, request, ahead, &mut exchange, &verdict).await {
+            Ok(answer) => Ok(inject::answer(exchange, answer, &verdict).await),
+            Err(why) => no_answer(exchange, why).await,
+        };
+    };
+    look_closer(&route, &mut request, &mut ahead, aws, instead).await;
+    let mut unsent = Some(request);
+    if let Some(request) = unsent.take_if(|_| verdict.goes_on()) {
+        // Carried out, and the client will not hear of it.
+        match Box::pin(forward(&proxy, &connection, &route, request, ahead, &mut exchange, &verdict)).await {
+            Ok(answer) => inject::lose(&mut exchange, answer).await,
+            Err(why) => return no_answer(exchange, why).await,
+        }
+    }
+    let given = Given { rule, instead, aws, verdict: &verdict };
+    inject::instead(&proxy, exchange, &given, unsent).await
+}
+
+/// The far end has not answered: what it did instead is done to the client, or Squall says why.
+async fn no_answer(exchange: Exchange, why: NoAnswer) -> Result<Response<ExchangeBody>, StreamReset> {
+    match why {
+        NoAnswer::Broken(broken) => Err(exchange.unanswered(&broken).await),
+        NoAnswer::Unreachable(answer) => Ok(exchange.own_answer(*answer)),
+    }
 }
 
 fn head<'a>(route: &'a Route, request: &'a Request<Incoming>) -> Head<'a> {
@@ -97,14 +117,15 @@ async fn understand(
     (request, ahead, aws)
 }
 
-/// Reads as much of the request as the error that answers it tells of it.
+/// Reads as much of the request as the error that answers it, if one does, tells of it.
 async fn look_closer(
     route: &Route,
     request: &mut Request<Incoming>,
     ahead: &mut Ahead,
     aws: &mut AwsRequest,
-    error: &AwsError,
+    instead: &Instead,
 ) {
+    let Instead::Error(error) = instead.at_last() else { return };
     let most = protocol::asks_body(aws, &head(route, request), error);
     if most > 0 && !is_conversation(request) {
         ahead.read(request, most).await;
@@ -123,59 +144,3 @@ fn asks_for_body(ruling: &Ruling, seen: &Seen<'_>) -> bool {
 fn is_conversation(request: &Request<Incoming>) -> bool {
     request.version() == Version::HTTP_2 && !request.headers().contains_key(CONTENT_LENGTH)
 }
-
-/// Sends the request on as it came, and the answer back as it comes.
-async fn forward(
-    proxy: &Arc<Proxy>,
-    connection: &Connection,
-    route: &Route,
-    mut request: Request<Incoming>,
-    ahead: Ahead,
-    exchange: Exchange,
-) -> Result<Response<ExchangeBody>, StreamReset> {
-    let (version, upgrade) = (request.version(), Wanted::take(&mut request));
-    let request = outgoing(route, request, ahead, exchange.sent());
-    match proxy.upstream.send(&route.to, &connection.streams, request).await {
-        Ok(response) => {
-            let came_early = response.body().came_early();
-            let mut response = response.map(ResponseBody::Upstream);
-            if came_early && version != Version::HTTP_2 {
-                // hyper closes a connection whose request body nobody read.
-                response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
-            }
-            if let Some(upgrade) = upgrade {
-                upgrade.join(proxy, &mut response);
-            }
-            Ok(exchange.answered(response))
-        }
-        Err(SendError::Unreachable { target, reason, unsent }) => {
-            let text = format!("cannot reach {target}: {reason}");
-            tracing::warn!("{text}");
-            let (head, body) = unsent.into_parts();
-            let mut answer = own::answer(own::Reason::UpstreamUnreachable, &text);
-            unread::settle(proxy, version, &head.headers, body, &mut answer).await;
-            Ok(exchange.own_answer(answer))
-        }
-        Err(SendError::NoAnswer { target, source }) => {
-            tracing::debug!("{target} broke off without an answer: {source}");
-            Err(exchange.unanswered(&source).await)
-        }
-    }
-}
-
-/// The request as the far end gets it: without what was meant for the proxy.
-fn outgoing(route: &Route, request: Request<Incoming>, ahead: Ahead, sent: Arc<Sent>) -> Request<RequestBody> {
-    let (mut head, body) = request.into_parts();
-    // HTTP/2 names scheme and authority in every request; elsewhere only a proxy is told them.
-    if head.version != Version::HTTP_2 {
-        translate::origin_form(&mut head.uri);
-    }
-    translate::retain(&mut head.headers, |name, _| !name.as_str().starts_with("proxy-"));
-    if route.tls_ends_here {
-        head.headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static("https"));
-    }
-    let version = head.version;
-    Request::from_parts(head, RequestBody::new(ahead.into_frames(), body, version, sent))
-}
-
-const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");

@@ -1,64 +1,194 @@
-//! The only place where trouble is made: turns a verdict's effects into waiting, answering, and ending what is under way.
+//! The only place where trouble is made: turns a verdict's effects into waiting, answering, changing what passes, and ending what is
+//! under way.
+//!
+//! [`before`] the request goes on, [`instead`] of the far end's answer, and [`answer`] for what happens to an answer on its way down,
+//! whoever gave it. What happens on the way up is [`super::forward`]'s, which asks [`paced`].
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::Response;
-use http::header::{HeaderName, HeaderValue};
-use http::request::Parts;
+use h2::Reason;
+use http::header::{EXPECT, HeaderName, HeaderValue, RETRY_AFTER};
+use http::{Request, Response, Version};
+use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
+use hyper::ext::ReasonPhrase;
 
 use super::exchange::{Exchange, ExchangeBody};
-use super::{Proxy, unread};
-use crate::aws::protocol::{self, AwsError, Stamp, SyntheticResponse};
+use super::{Proxy, corrupt, forward, unread};
+use crate::aws::gateway;
+use crate::aws::protocol::{self, Stamp, SyntheticResponse};
 use crate::aws::request::AwsRequest;
 use crate::clock;
-use crate::net::body::ResponseBody;
-use crate::net::cut::{Ending, StreamReset};
-use crate::profile::plan::RuleName;
+use crate::fault::{Breach, Instead, Scope};
+use crate::net::body::{Place, ResponseBody};
+use crate::net::cut::{ConnectionEnding, Ending, StreamEnding, StreamReset};
+use crate::net::pace;
+use crate::net::shaped::{Changes, Shaped};
+use crate::profile::{RuleName, Shape, Verdict};
 
-/// Waits as long as the verdict says.
-pub async fn delay(by: Duration) {
-    if !by.is_zero() {
-        tokio::time::sleep(by).await;
-    }
+/// Waits before the request goes on, or something comes in its place.
+pub async fn before(verdict: &Verdict) {
+    wait(verdict.delay).await;
 }
 
-/// The answer AWS would have given, ready for the client.
-pub async fn answer(proxy: &Arc<Proxy>, fault: &Fault<'_>, request: &Parts, body: Incoming) -> Response<ResponseBody> {
-    let stamp = Stamp { date: clock::wall(), id: fault.id };
-    let synthetic = protocol::synthesize(fault.request, fault.error, &stamp);
+/// What a rule gives in place of the far end's answer.
+#[derive(Clone, Copy, Debug)]
+pub struct Given<'a> {
+    /// The rule.
+    pub rule: &'a RuleName,
+    /// What.
+    pub instead: &'a Instead,
+    /// What it answers.
+    pub aws: &'a AwsRequest,
+    /// What else happens.
+    pub verdict: &'a Verdict,
+}
+
+/// Throws the far end's answer away.
+pub async fn lose(exchange: &mut Exchange, answer: Response<ResponseBody>) {
+    exchange.was_lost(answer.status());
+    forward::throw_away(answer).await;
+}
+
+/// Gives the client what a rule gives; `unsent` is the request, unless it has gone on and its answer is lost.
+pub async fn instead(
+    proxy: &Arc<Proxy>,
+    mut exchange: Exchange,
+    given: &Given<'_>,
+    unsent: Option<Request<Incoming>>,
+) -> Result<Response<ExchangeBody>, StreamReset> {
+    let Given { rule, instead, aws, verdict } = given;
+    let stamp = Stamp { date: clock::wall(), id: exchange.request_id() };
+    let instead = instead.at_last();
+    let synthetic = match instead {
+        Instead::Error(error) => protocol::synthesize(aws, error, &stamp),
+        Instead::Gateway(status) => gateway::page(*status, aws.head_only, &stamp),
+        Instead::Close => return Err(exchange.ended(Ending::Connection(ConnectionEnding::ShutDown)).await),
+        Instead::Hang(time) => return Err(hang(exchange, *time, unsent).await),
+        Instead::Lost(_) => return Err(exchange.ended(reset(Scope::Connection)).await),
+        Instead::Reset(scope) => return Err(exchange.ended(reset(*scope)).await),
+    };
     let mut response = into_response(synthetic);
+    if let Instead::Gateway(status) = instead
+        && let Some(reason) = gateway::reason(*status)
+    {
+        response.extensions_mut().insert(ReasonPhrase::from_static(reason.as_bytes()));
+    }
     if proxy.marked
-        && let Ok(rule) = HeaderValue::from_str(fault.rule.as_str())
+        && let Ok(rule) = HeaderValue::from_str(rule.as_str())
     {
         response.headers_mut().insert(FAULT, rule);
     }
-    unread::settle(proxy, request.version, &request.headers, body, &mut response).await;
-    response
+    if let Some(time) = verdict.shape.as_ref().and_then(|shape| shape.retry_after) {
+        ask_to_wait(&mut response, time);
+        exchange.asks_to_wait(time);
+    }
+    if let Some(request) = unsent {
+        let (head, body) = request.into_parts();
+        unread::settle(proxy, head.version, &head.headers, body, &mut response).await;
+    }
+    exchange.is_injected();
+    Ok(answer(exchange, response, verdict).await)
 }
 
-/// Ends the exchange in place of an answer.
-pub async fn end(exchange: Exchange, ending: Ending) -> StreamReset {
+/// Gives the client an answer, with all that is to happen to it on its way down.
+pub async fn answer(
+    mut exchange: Exchange,
+    mut response: Response<ResponseBody>,
+    verdict: &Verdict,
+) -> Response<ExchangeBody> {
+    let Some(shape) = &verdict.shape else { return exchange.answered(response) };
+    if !shape.first_byte.is_zero() {
+        exchange.held_back(shape.first_byte);
+        wait(shape.first_byte).await;
+    }
+    let changes = changes(&mut exchange, &mut response, shape);
+    exchange.will_end_late(shape.late_end.clone());
+    if !changes.is_none() {
+        response = response.map(|body| ResponseBody::Shaped(Box::new(Shaped::new(body, changes))));
+    }
+    exchange.will_be_cut(shape.cuts.iter().map(|(rule, ..)| rule.clone()).collect());
+    let response = exchange.answered(response);
+    if shape.cuts.is_empty() {
+        return response;
+    }
+    let place = |share: Option<f64>, bytes| share.map_or(Place::Bytes(bytes), Place::Share);
+    let cuts = shape.cuts.iter().map(|(_, at, breach)| (place(at.share(), at.bytes()), ending(*breach)));
+    let cuts = cuts.collect();
+    response.map(|body| body.with_cuts(cuts))
+}
+
+/// The pace of a request's body, if it has one of its own.
+pub fn paced(verdict: &Verdict) -> Option<pace::Terms> {
+    let speed = verdict.shape.as_ref()?.up?.per_second();
+    Some(pace::Terms { speed: Some(speed), ..pace::Terms::default() })
+}
+
+/// Changes the head of an answer, and says what is to be changed in its body.
+fn changes(exchange: &mut Exchange, response: &mut Response<ResponseBody>, shape: &Shape) -> Changes {
+    let mut changes = Changes::default();
+    for (rule, corruption) in &shape.corruptions {
+        if !corrupt::corrupt(*corruption, response, &mut changes) {
+            exchange.found_nothing(rule);
+        }
+    }
+    changes.pace = pace::Terms {
+        speed: shape.down.map(|speed| speed.per_second()),
+        pieces: shape.dribble.map(|dribble| (dribble.chunk.count(), dribble.every)),
+        over: shape.over_body,
+    };
+    changes.late_end = shape.late_end.as_ref().map_or(Duration::ZERO, |(_, delay)| *delay);
+    changes
+}
+
+/// Takes the whole request, but for a body that waits to be asked for, and then nothing happens.
+async fn hang(mut exchange: Exchange, time: Option<Duration>, request: Option<Request<Incoming>>) -> StreamReset {
+    exchange.hangs();
+    let taking = async {
+        if let Some(mut request) = request.filter(|request| !request.headers().contains_key(EXPECT)) {
+            while let Some(Ok(_)) = request.body_mut().frame().await {}
+        }
+        std::future::pending::<()>().await;
+    };
+    match time {
+        None => taking.await,
+        Some(time) => tokio::select! {
+            () = taking => {}
+            () = tokio::time::sleep(time) => {}
+        },
+    }
+    let ending = match exchange.version() {
+        Version::HTTP_2 => Ending::Stream(StreamEnding::Reset(Reason::INTERNAL_ERROR)),
+        _ => Ending::Connection(ConnectionEnding::ShutDown),
+    };
     exchange.ended(ending).await
 }
 
-/// Lets so many bytes of the answer's body pass, then ends it. A body that is shorter passes whole.
-pub fn cut(answer: Response<ExchangeBody>, after: u64, ending: Ending) -> Response<ExchangeBody> {
-    answer.map(|body| body.with_cut(after, ending))
+async fn wait(time: Duration) {
+    if !time.is_zero() {
+        tokio::time::sleep(time).await;
+    }
 }
 
-/// An error to be injected, and all it depends on.
-#[derive(Debug)]
-pub struct Fault<'a> {
-    /// The rule that asked for it.
-    pub rule: &'a RuleName,
-    /// The error.
-    pub error: &'a AwsError,
-    /// What it answers.
-    pub request: &'a AwsRequest,
-    /// The bits of its request id.
-    pub id: u128,
+fn ask_to_wait(response: &mut Response<ResponseBody>, time: Duration) {
+    let ms = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+    response.headers_mut().insert(AMZ_RETRY_AFTER, HeaderValue::from(ms));
+    response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(ms.div_ceil(1000)));
+}
+
+fn ending(breach: Breach) -> Ending {
+    match breach {
+        Breach::Finish => Ending::Stream(StreamEnding::Finish),
+        Breach::Reset(scope) => reset(scope),
+    }
+}
+
+fn reset(scope: Scope) -> Ending {
+    match scope {
+        Scope::Connection => Ending::Connection(ConnectionEnding::Reset),
+        Scope::Stream => Ending::Stream(StreamEnding::Reset(Reason::INTERNAL_ERROR)),
+    }
 }
 
 fn into_response(synthetic: SyntheticResponse) -> Response<ResponseBody> {
@@ -70,3 +200,5 @@ fn into_response(synthetic: SyntheticResponse) -> Response<ResponseBody> {
 
 /// Marks an injected answer with the rule that asked for it.
 pub const FAULT: HeaderName = HeaderName::from_static("x-squall-fault");
+/// In milliseconds; newer SDKs wait for it.
+const AMZ_RETRY_AFTER: HeaderName = HeaderName::from_static("x-amz-retry-after");

@@ -5,10 +5,13 @@
 
 mod ahead;
 pub mod connection;
+mod corrupt;
 pub mod exchange;
+mod forward;
 pub mod handle;
 pub mod inject;
 pub mod own;
+pub mod patience;
 pub mod route;
 pub mod unread;
 pub mod upgrade;
@@ -49,6 +52,8 @@ pub struct Proxy {
     pub marked: bool,
     /// Signs of life that are not exchanges.
     pub sightings: Sightings,
+    /// Calls that were asked to wait.
+    pub patience: patience::Patience,
     /// Bounds on connections.
     pub limits: Limits,
     /// Live connections and tunnels.

@@ -1,7 +1,8 @@
 //! Where a request is for, told from the form of its target and the connection it came on.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, OnceLock};
 
 use compact_str::CompactString;
 use http::header::HOST;
@@ -14,6 +15,7 @@ use crate::ledger::Mode;
 use crate::net::control::ConnectionControl;
 use crate::net::streams::Streams;
 use crate::net::target::{Scheme, Target};
+use crate::profile::RuleName;
 
 /// What is known of a connection before its first request.
 #[derive(Clone, Debug)]
@@ -30,6 +32,17 @@ pub struct Connection {
     pub mode: Mode,
     /// Its HTTP/2 connections upstream.
     pub streams: Arc<Streams>,
+    /// How far it has come.
+    pub progress: Arc<Progress>,
+}
+
+/// How far a connection has come, for the rules that strike connections.
+#[derive(Debug, Default)]
+pub struct Progress {
+    /// Whether rules have seen that it was opened.
+    pub seen: AtomicBool,
+    /// The rule that is about to end it: it takes no more requests.
+    pub silenced_by: OnceLock<RuleName>,
 }
 
 /// Where one request goes.

@@ -46,7 +46,7 @@ pub async fn settle<B>(
 }
 
 /// Reads up to `limit` bytes; whether the body has ended by then.
-async fn drain<B: Body<Data = Bytes> + Unpin>(body: &mut B, limit: u64) -> bool {
+pub(super) async fn drain<B: Body<Data = Bytes> + Unpin>(body: &mut B, limit: u64) -> bool {
     let mut read = 0;
     while let Some(frame) = body.frame().await {
         let Ok(frame) = frame else { return false };

@@ -14,9 +14,9 @@ use ::squall::net::io::ClientIo;
 use ::squall::net::limits::Limits;
 use ::squall::net::name::{HostName, Permitted};
 use ::squall::net::serve::{self, Terms};
+use ::squall::proxy::Proxy;
 use ::squall::proxy::exchange::{Exchange, ExchangeBody};
 use ::squall::proxy::route::Connection;
-use ::squall::proxy::{Proxy, inject};
 use bytes::Bytes;
 use h2::Reason;
 use http::{Request, Response};
@@ -69,8 +69,8 @@ async fn answer(
     let response = Response::builder().header("content-length", WHOLE).body(body).unwrap();
     match when {
         _ if request.uri().path() == "/whole" => Ok(exchange.answered(response)),
-        When::Unanswered(ending) => Err(inject::end(exchange, ending).await),
-        When::After(bytes, ending) => Ok(inject::cut(exchange.answered(response), bytes, ending)),
+        When::Unanswered(ending) => Err(exchange.ended(ending).await),
+        When::After(bytes, ending) => Ok(exchange.answered(response).map(|body| body.with_cut(bytes, ending))),
     }
 }
 
@@ -92,6 +92,7 @@ impl Server {
                 target: None,
                 mode: Mode::Endpoint,
                 streams: Arc::default(),
+                progress: Arc::default(),
             };
             match authority {
                 None => serve(io, proxy, connection, http2, when).await,

@@ -94,6 +94,23 @@ fn the_guide_tells_every_kind_of_fault_its_messages_and_every_ready_made_profile
     }
 }
 
+/// `SQUALL_BLESS=1` writes the part anew.
+#[test]
+fn the_page_on_faults_says_of_every_kind_what_the_code_says() {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("docs/faults.md");
+    let page = fs::read_to_string(&path).unwrap();
+    let (before, _) = page.split_once(KINDS).unwrap();
+    let told = fault::kinds().map(|kind| format!("\n### `{}`\n\n{kind}", kind.name));
+    let whole = format!("{before}{KINDS}{}", told.collect::<String>());
+    if std::env::var_os("SQUALL_BLESS").is_some() {
+        fs::write(&path, &whole).unwrap();
+    }
+    assert!(page == whole, "docs/faults.md is not what SQUALL_BLESS=1 writes");
+}
+
+/// What stands below comes from the code.
+const KINDS: &str = "## The kinds\n";
+
 #[test]
 fn every_profile_in_the_readme_and_the_guide_loads() {
     let guide = concat!(include_str!("../../README.md"), include_str!("../../docs/profiles.md"));

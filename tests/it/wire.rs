@@ -260,6 +260,7 @@ fn connection() -> Connection {
         target: None,
         mode: Mode::Endpoint,
         streams: Arc::default(),
+        progress: Arc::default(),
     }
 }
 

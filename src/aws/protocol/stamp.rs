@@ -6,7 +6,7 @@ use super::Stamp;
 
 impl Stamp {
     /// `Sun, 01 Jun 2025 12:00:00 GMT` (RFC 9110, IMF-fixdate).
-    pub(super) fn http_date(&self) -> String {
+    pub(in crate::aws) fn http_date(&self) -> String {
         DateTimePrinter::new().timestamp_to_rfc9110_string(&self.date).unwrap_or_default()
     }
 

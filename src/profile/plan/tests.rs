@@ -1,6 +1,6 @@
 use super::*;
 use crate::{
-    fault::tests::request,
+    fault::{Instead, tests::request},
     profile::{RuleTally, Skip, Source, load::load, seen::tests::seen},
 };
 
@@ -29,7 +29,10 @@ fn attempt(invocation: &str, attempt: u32) -> AwsRequest {
 
 /// The code answered, or none.
 fn code(verdict: &Verdict) -> Option<&str> {
-    verdict.answer.as_ref().map(|(_, error)| error.code.as_str())
+    verdict.instead.as_ref().map(|(_, instead)| match instead {
+        Instead::Error(error) => error.code.as_str(),
+        other => panic!("{other:?}"),
+    })
 }
 
 fn names(verdict: &Verdict) -> Vec<&str> {
@@ -139,7 +142,7 @@ fn attempts_without_a_number_are_numbered_as_they_are_seen() {
     for number in 1..=20 {
         let numbered = decide(&plan, &states, &attempt("x", number));
         let plain = AwsRequest { attempt: None, ..attempt("x", number) };
-        assert_eq!(numbered.answer, decide(&plan, &other_states, &plain).answer, "attempt {number}");
+        assert_eq!(numbered.instead, decide(&plan, &other_states, &plain).instead, "attempt {number}");
     }
 }
 

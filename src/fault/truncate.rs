@@ -1,0 +1,63 @@
+//! `truncate`: an answer that ends too early, as if it were complete.
+
+use std::fmt;
+
+use super::{
+    Breach, Down, Draw, Effect, Fault, FaultKind, Setting, Short, Value,
+    written::{Complaint, Content, Node},
+};
+use crate::{aws::request::AwsRequest, units::Offset};
+
+/// Ends the answer's body in good order, but too early.
+pub(super) static TRUNCATE: FaultKind = FaultKind {
+    name: "truncate",
+    about: "Ends the answer's body early and in good order: the connection is closed, a stream of HTTP/2 finished.",
+    details: "Exactly so much of the body gets through; a shorter one passes whole. A share of a body whose length is not told is taken of \
+              the first piece of it that comes. The head still announces the whole length.",
+    settings: &[Setting::new("after", Value::Offset, "how much of the body gets through")],
+    short: Short::Value(Value::Offset),
+    example: "fault: {truncate: {after: 50%}}",
+    clients: "All compare with Content-Length and retry what they parse themselves. A streamed body (GetObject) ends with an error as the \
+              program reads it. Where no length was announced, over HTTP/1 the missing last chunk is noticed; a stream of HTTP/2 that is \
+              finished early is not.",
+    read,
+};
+
+#[derive(Debug)]
+struct Truncate(Offset);
+
+impl Fault for Truncate {
+    fn effect(&self, _: &AwsRequest, _: &mut Draw) -> Effect {
+        Effect::Down(Down::Cut(self.0, Breach::Finish))
+    }
+}
+
+impl fmt::Display for Truncate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "truncation after {}", self.0)
+    }
+}
+
+fn read(name: &Node, settings: Option<&Node>) -> Result<Box<dyn Fault>, Complaint> {
+    let settings = TRUNCATE.required(name, settings, "a place", "truncate: {after: 50%}")?;
+    if let Content::Word(_) = settings.content {
+        return Ok(Box::new(Truncate(settings.parse("a place")?)));
+    }
+    Ok(Box::new(Truncate(TRUNCATE.fields(settings)?.required("after")?.parse("a place")?)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{effect, parse};
+    use super::*;
+
+    #[test]
+    fn it_cuts_in_good_order_after_a_share_or_a_size() {
+        for (yaml, offset) in [("{truncate: {after: 50%}}", "50%"), ("{truncate: 64KB}", "64KB")] {
+            assert_eq!(effect(yaml), Effect::Down(Down::Cut(offset.parse().unwrap(), Breach::Finish)), "{yaml}");
+        }
+        assert!(!parse("{truncate: 0B}").unwrap()[0].is_terminal());
+        assert_eq!(parse("truncate").unwrap_err().message, "`truncate` needs a place");
+        assert_eq!(parse("{truncate: {}}").unwrap_err().message, "`truncate` lacks the key `after`");
+    }
+}
