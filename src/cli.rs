@@ -3,13 +3,17 @@
 use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::str::FromStr;
+use std::sync::Arc;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
-use crate::aws::catalog;
+use crate::aws::catalog::{self, Service};
+use crate::fault::written::nearest;
 use crate::net::dial::Resolve;
 use crate::net::limits::Limits;
 use crate::net::target::Target;
+use crate::proxy::destination::Destination;
 use crate::units::Millis;
 
 /// A transparent chaos proxy in front of real AWS or any emulator.
@@ -182,11 +186,12 @@ pub struct ProxyArgs {
     /// What should go wrong: a ready-made profile's name or a file; repeatable [default: nothing goes wrong].
     #[arg(long, value_name = "NAME|FILE", env = "SQUALL_PROFILE", value_delimiter = ',')]
     pub profile: Vec<String>,
-    /// Send every AWS host, and all endpoint requests, to this emulator [default: real AWS].
-    #[arg(long, value_name = "URL", env = "SQUALL_UPSTREAM", value_parser = Target::from_url)]
-    pub upstream: Option<Target>,
-    /// This host and port is at this address, whatever DNS says; repeatable.
-    #[arg(long, value_name = "HOST:PORT:IP")]
+    /// Send what is for AWS (or one service of it) to this emulator; `aws`: from the endpoint on to AWS itself, signed anew; repeatable
+    /// [default: the real hosts, and nothing for the endpoint].
+    #[arg(long, value_name = "[SERVICE=]URL|aws", env = "SQUALL_UPSTREAM", value_delimiter = ',')]
+    pub upstream: Vec<Upstreamed>,
+    /// This host (`*`: each) and port is at this address, whatever DNS says; repeatable.
+    #[arg(long, value_name = "HOST:PORT:IP[:PORT]")]
     pub resolve: Vec<Resolve>,
     /// Trust the certificates in this PEM file upstream, beside the system's roots; repeatable.
     #[arg(long, value_name = "FILE")]
@@ -251,6 +256,41 @@ impl From<LimitArgs> for Limits {
             drain: args.drain_timeout.duration(),
         }
     }
+}
+
+/// `--upstream`: where one service goes, or all.
+#[derive(Clone, Debug)]
+pub struct Upstreamed {
+    /// `None`: all that have no place of their own.
+    pub service: Option<&'static Service>,
+    /// Where.
+    pub destination: Destination,
+}
+
+impl FromStr for Upstreamed {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        // No URL has an equals sign before its host.
+        let (service, place) = match text.split_once('=') {
+            Some((name, place)) if !name.contains("://") => (Some(known_service(name)?), place),
+            _ => (None, text),
+        };
+        let destination = match place {
+            "aws" => Destination::RealAws,
+            url => Destination::Emulator(Arc::new(Target::from_url(url).map_err(|e| format!("{e}, nor `aws`"))?)),
+        };
+        Ok(Self { service, destination })
+    }
+}
+
+fn known_service(name: &str) -> Result<&'static Service, String> {
+    catalog::service(name).ok_or_else(|| {
+        let nearest = nearest(name, catalog::services().iter().map(|service| service.name));
+        let advice = nearest
+            .map_or_else(|| "`squall services` lists them".to_owned(), |right| format!("did you mean `{right}`?"));
+        format!("there is no service `{name}`; {advice}")
+    })
 }
 
 fn parse_member(text: &str) -> Result<(String, serde_json::Value), String> {

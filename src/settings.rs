@@ -6,13 +6,12 @@
 use std::io::IsTerminal as _;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use anyhow::{Context as _, Result, anyhow, bail};
 use rustls_pki_types::CertificateDer;
 
 use crate::aws::partition;
-use crate::cli::ProxyArgs;
+use crate::cli::{ProxyArgs, Upstreamed};
 use crate::ledger::Ledger;
 use crate::net::authority::CertificateAuthority;
 use crate::net::connect::Roots;
@@ -24,6 +23,8 @@ use crate::net::tls;
 use crate::net::upstream::Upstream;
 use crate::profile::load;
 use crate::profile::plan::Plan;
+use crate::proxy::destination::Destinations;
+use crate::proxy::identity::Identity;
 
 /// Everything a proxy is started with.
 pub struct Settings {
@@ -41,8 +42,10 @@ pub struct Settings {
     pub limits: Limits,
     /// The way upstream.
     pub upstream: Upstream,
-    /// The emulator, if any.
-    pub emulator: Option<Arc<Target>>,
+    /// Where what is for AWS goes, if not where it says.
+    pub destinations: Destinations,
+    /// Whom we sign as where a host had to change.
+    pub identity: Identity,
     /// Where exchanges are noted.
     pub ledger: Ledger,
     /// Where the summary goes.
@@ -101,7 +104,8 @@ impl Settings {
             intercept,
             limits,
             upstream: Upstream::new(dialer, Roots::SystemAnd(extra_roots)),
-            emulator: args.upstream.clone().map(Arc::new),
+            destinations: destinations(&args.upstream)?,
+            identity: Identity::chain(),
             ledger: Ledger::open(args.ledger.as_deref()).context("--ledger")?,
             summary: args.summary.clone(),
             marked: !args.unmarked,
@@ -119,13 +123,26 @@ impl Settings {
             intercept: Permitted::default(),
             limits: Limits::default(),
             upstream: Upstream::new(Dialer::default(), Roots::Only(roots)),
-            emulator: Some(Arc::new(emulator)),
+            destinations: Destinations::emulator(emulator),
+            identity: Identity::chain(),
             ledger: Ledger::open(None)?,
             summary: None,
             marked: true,
             warnings: Vec::new(),
         })
     }
+}
+
+/// What all `--upstream` flags come to.
+fn destinations(upstreams: &[Upstreamed]) -> Result<Destinations> {
+    let mut destinations = Destinations::default();
+    for upstream in upstreams {
+        if !destinations.add(upstream.service, upstream.destination.clone()) {
+            let what = upstream.service.map_or("everything", |service| service.name);
+            bail!("--upstream says twice where {what} goes; say it once");
+        }
+    }
+    Ok(destinations)
 }
 
 /// The names a new authority may speak for: AWS's, this machine's own, and what the user listed.

@@ -17,7 +17,6 @@ use super::descriptors;
 use crate::clock;
 use crate::ledger::{RuleLine, Run};
 use crate::net::listen::Listener;
-use crate::net::target::Scheme;
 use crate::profile::RuleStates;
 use crate::proxy::{Proxy, connection};
 use crate::settings::{Listen, Settings};
@@ -42,7 +41,8 @@ impl Running {
         let proxy = Arc::new(Proxy {
             authority: settings.authority,
             upstream: settings.upstream,
-            emulator: settings.emulator,
+            destinations: settings.destinations,
+            identity: settings.identity,
             intercept: settings.intercept,
             listening,
             limits: settings.limits,
@@ -54,7 +54,7 @@ impl Running {
             tasks: TaskTracker::new(),
             stop: CancellationToken::new(),
         });
-        if proxy.emulator.as_ref().is_none_or(|emulator| emulator.scheme == Scheme::Https) {
+        if proxy.destinations.need_tls() {
             let proxy = Arc::clone(&proxy);
             tokio::spawn(async move { proxy.upstream.warm().await });
         }
@@ -135,7 +135,7 @@ impl Finished {
 
 /// Where requests go, as a person would say it.
 pub fn upstream_in_words(proxy: &Proxy) -> String {
-    proxy.emulator.as_ref().map_or_else(|| "REAL AWS".to_owned(), |emulator| format!("{emulator} (for every AWS host)"))
+    proxy.destinations.to_string()
 }
 
 /// The runtime everything asynchronous lives in, in a process that may hold many connections.

@@ -1,5 +1,6 @@
 //! Bodies on their way through: counted, watched to their end, never collected.
 
+use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -16,7 +17,7 @@ use super::expect::{Gate, Waiting};
 use super::pool::Lease;
 
 /// What a request's body can fail with.
-type BoxError = Box<dyn std::error::Error + Send + Sync>;
+pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// A request body: what was read of it in advance, then the rest as it comes.
 #[derive(Debug)]
@@ -27,6 +28,15 @@ pub struct RequestBody {
     http2: bool,
     sent: Arc<Sent>,
     length_hidden: bool,
+    rewrite: Option<Box<dyn Rewrite>>,
+}
+
+/// Changes a request's body on its way out, piece by piece.
+pub trait Rewrite: fmt::Debug + Send {
+    /// Takes the next piece, and gives what can go out; that may be nothing yet.
+    fn take(&mut self, data: &Bytes) -> Result<Bytes, BoxError>;
+    /// The body has ended; an error breaks it off instead.
+    fn end(&mut self) -> Result<(), BoxError>;
 }
 
 /// What became of a request's body so far.
@@ -124,6 +134,11 @@ impl RequestBody {
         self.length_hidden = true;
     }
 
+    /// Sends what this makes of it instead.
+    pub fn through(&mut self, rewrite: Option<Box<dyn Rewrite>>) {
+        self.rewrite = rewrite;
+    }
+
     /// An empty body whose sending nobody counts: the second try of a request that had none.
     pub fn none() -> Self {
         Self {
@@ -133,7 +148,47 @@ impl RequestBody {
             http2: false,
             sent: Arc::default(),
             length_hidden: false,
+            rewrite: None,
         }
+    }
+
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        let frame = match (self.ahead.next(), self.rest.as_mut()) {
+            (Some(frame), _) => Some(frame),
+            (None, Some(rest)) => ready!(Pin::new(rest).poll_frame(cx)),
+            (None, None) => None,
+        };
+        if frame.is_none() && self.http2 && !self.has_come() {
+            // An RST_STREAM of NO_ERROR, for which hyper gives no error: half a body must not pass for a whole one.
+            return Poll::Ready(Some(Err(StreamReset::from(Reason::CANCEL).into())));
+        }
+        Poll::Ready(frame.map(|frame| frame.map_err(Into::into)))
+    }
+
+    fn poll_rewritten(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        loop {
+            let frame = ready!(self.poll_next(cx)).transpose()?;
+            let Some(rewrite) = &mut self.rewrite else { return Poll::Ready(frame.map(Ok)) };
+            let Some(frame) = frame else {
+                rewrite.end()?;
+                self.rewrite = None;
+                return Poll::Ready(None);
+            };
+            match frame.into_data() {
+                Ok(data) => {
+                    let data = rewrite.take(&data)?;
+                    if !data.is_empty() {
+                        return Poll::Ready(Some(Ok(Frame::data(data))));
+                    }
+                }
+                Err(trailers) => return Poll::Ready(Some(Ok(trailers))),
+            }
+        }
+    }
+
+    /// Whether all of it is here.
+    fn has_come(&self) -> bool {
+        self.ahead.as_slice().is_empty() && self.rest.as_ref().is_none_or(Body::is_end_stream)
     }
 }
 
@@ -162,30 +217,21 @@ impl Body for RequestBody {
             ready!(gate.poll(cx))?;
             self.gate = None;
         }
-        let frame = match (self.ahead.next(), self.rest.as_mut()) {
-            (Some(frame), _) => Some(frame),
-            (None, Some(rest)) => ready!(Pin::new(rest).poll_frame(cx)),
-            (None, None) => None,
-        };
-        if frame.is_none() && self.http2 && !self.is_end_stream() {
-            self.sent.broken.store(true, Ordering::Release);
-            // An RST_STREAM of NO_ERROR, for which hyper gives no error: half a body must not pass for a whole one.
-            return Poll::Ready(Some(Err(StreamReset::from(Reason::CANCEL).into())));
-        }
+        let frame = ready!(if self.rewrite.is_some() { self.poll_rewritten(cx) } else { self.poll_next(cx) });
         match &frame {
             Some(Ok(frame)) => self.sent.passed(frame.data_ref().map_or(0, Bytes::len)),
             Some(Err(_)) => self.sent.broken.store(true, Ordering::Release),
             None => {}
         }
-        Poll::Ready(frame.map(|frame| frame.map_err(Into::into)))
+        Poll::Ready(frame)
     }
 
     fn is_end_stream(&self) -> bool {
-        self.ahead.as_slice().is_empty() && self.rest.as_ref().is_none_or(Body::is_end_stream)
+        self.rewrite.is_none() && self.has_come()
     }
 
     fn size_hint(&self) -> SizeHint {
-        if self.length_hidden {
+        if self.length_hidden || self.rewrite.is_some() {
             return SizeHint::default();
         }
         let data = self.ahead.as_slice().iter().filter_map(|frame| frame.as_ref().ok()?.data_ref());

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::str::FromStr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -15,7 +15,7 @@ use super::target::Target;
 /// Opens TCP connections to targets.
 #[derive(Debug)]
 pub struct Dialer {
-    resolve: HashMap<(String, u16), IpAddr>,
+    resolve: HashMap<(String, u16), SocketAddr>,
     timeout: Duration,
     live: Arc<LiveSockets>,
 }
@@ -31,12 +31,12 @@ struct Ends {
     far: SocketAddr,
 }
 
-/// `HOST:PORT:IP`: this host and port is at this address, whatever DNS says.
+/// `HOST:PORT:IP` or `HOST:PORT:IP:PORT`: this host and port is at this address, whatever DNS says. `*` is each host.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Resolve {
     host: String,
     port: u16,
-    address: IpAddr,
+    address: SocketAddr,
 }
 
 /// Makes a connection known to [`LiveSockets`]; to be kept as long as the connection is spoken on.
@@ -80,17 +80,19 @@ impl Dialer {
     }
 
     async fn connect(&self, target: &Target) -> io::Result<TcpStream> {
-        if let Some(address) = target.address.or_else(|| self.fixed(target)) {
-            return TcpStream::connect((address, target.port)).await;
+        let resolved = target.address.map(|ip| SocketAddr::new(ip, target.port));
+        if let Some(address) = resolved.or_else(|| self.fixed(target)) {
+            return TcpStream::connect(address).await;
         }
         TcpStream::connect((target.host.as_str(), target.port)).await
     }
 
-    fn fixed(&self, target: &Target) -> Option<IpAddr> {
+    fn fixed(&self, target: &Target) -> Option<SocketAddr> {
         if self.resolve.is_empty() {
             return None;
         }
-        self.resolve.get(&(target.host.as_str().to_ascii_lowercase(), target.port)).copied()
+        let of = |host: String| self.resolve.get(&(host, target.port)).copied();
+        of(target.host.as_str().to_ascii_lowercase()).or_else(|| of("*".to_owned()))
     }
 }
 
@@ -113,11 +115,16 @@ impl FromStr for Resolve {
         let parse = || {
             let (host, rest) = text.split_once(':')?;
             let (port, address) = rest.split_once(':')?;
-            let address = address.trim_start_matches('[').trim_end_matches(']').parse().ok()?;
             let port = port.parse().ok()?;
+            let address = address.parse().ok().or_else(|| {
+                let ip = address.trim_start_matches('[').trim_end_matches(']').parse().ok()?;
+                Some(SocketAddr::new(ip, port))
+            })?;
             (!host.is_empty()).then(|| Self { host: host.to_owned(), port, address })
         };
-        parse().ok_or_else(|| "write HOST:PORT:IP, such as s3.us-east-1.amazonaws.com:443:127.0.0.1".to_owned())
+        parse().ok_or_else(|| {
+            "write HOST:PORT:IP or HOST:PORT:IP:PORT, such as s3.us-east-1.amazonaws.com:443:127.0.0.1".to_owned()
+        })
     }
 }
 
@@ -133,9 +140,12 @@ mod tests {
 
     #[test]
     fn a_resolve_override_is_host_port_and_address() {
-        let at = |host: &str, address: IpAddr| Resolve { host: host.into(), port: 443, address };
-        assert_eq!("s3.amazonaws.com:443:127.0.0.1".parse(), Ok(at("s3.amazonaws.com", [127, 0, 0, 1].into())));
-        assert_eq!("a:443:[::1]".parse(), Ok(at("a", IpAddr::from([0u16, 0, 0, 0, 0, 0, 0, 1]))));
+        let at =
+            |host: &str, address: &str| Resolve { host: host.into(), port: 443, address: address.parse().unwrap() };
+        assert_eq!("s3.amazonaws.com:443:127.0.0.1".parse(), Ok(at("s3.amazonaws.com", "127.0.0.1:443")));
+        assert_eq!("*:443:127.0.0.1:8443".parse(), Ok(at("*", "127.0.0.1:8443")));
+        assert_eq!("a:443:[::1]".parse(), Ok(at("a", "[::1]:443")));
+        assert_eq!("a:443:[::1]:8443".parse(), Ok(at("a", "[::1]:8443")));
         for wrong in ["a:443", "a:b:127.0.0.1", ":443:127.0.0.1", "a:443:localhost"] {
             assert!(wrong.parse::<Resolve>().is_err(), "{wrong}");
         }

@@ -17,9 +17,18 @@ impl Ahead {
     /// Reads on until so many bytes are there, or the body ends. Nothing of a body that its client holds back until it is asked for:
     /// asking is the far end's affair.
     pub(super) async fn read(&mut self, request: &mut Request<Incoming>, most: usize) {
-        if request.headers().contains_key(EXPECT) {
-            return;
+        if !request.headers().contains_key(EXPECT) {
+            self.read_until(request, most).await;
         }
+    }
+
+    /// Reads on to the body's end, but not beyond `most`, held back or not. Whether it is here whole.
+    pub(super) async fn read_on(&mut self, request: &mut Request<Incoming>, most: usize) -> bool {
+        self.read_until(request, most).await;
+        request.body().is_end_stream() && self.0.iter().all(Result::is_ok)
+    }
+
+    async fn read_until(&mut self, request: &mut Request<Incoming>, most: usize) {
         let mut bytes: usize = self.pieces().map(Bytes::len).sum();
         let mut broken = self.0.last().is_some_and(Result::is_err);
         while !broken && bytes < most && !request.body().is_end_stream() {

@@ -19,6 +19,7 @@ use super::handle;
 use super::own::{self, Reason};
 use super::route::{self, Connection};
 use super::{Proxy, Sightings};
+use crate::aws::host;
 use crate::ledger::Mode;
 use crate::net::body::{ResponseBody, Watched};
 use crate::net::cut::{ConnectionEnding, Near};
@@ -78,8 +79,10 @@ async fn direct_tls(
 ) {
     let Some(hello) = hello(&proxy, &connection, &mut io, &mut seen).await else { return };
     let name = hello.server_name.as_deref().map_or_else(|| HostName::Ip(local.to_canonical()), HostName::parse);
-    let is_loopback =
-        matches!(&name, HostName::Ip(ip) if ip.is_loopback()) || name == HostName::Dns("localhost".to_owned());
+    let is_loopback = match &name {
+        HostName::Ip(ip) => ip.is_loopback(),
+        HostName::Dns(name) => host::is_local(name),
+    };
     let text = name.to_string();
     if !is_loopback && !proxy.intercepts(&text) {
         return tracing::warn!(

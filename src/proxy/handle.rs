@@ -10,9 +10,9 @@ use super::Proxy;
 use super::ahead::Ahead;
 use super::exchange::{Exchange, ExchangeBody};
 use super::inject::{self, Fault};
-use super::route::{self, Connection, Route};
+use super::route::{self, Addressed, Connection, NoRoute, Route};
 use super::upgrade::Wanted;
-use super::{own, unread};
+use super::{own, resign, unread};
 use crate::aws::protocol::{self, AwsError};
 use crate::aws::request::{self, AwsRequest, Foreign, Head, MOST_OF_BODY};
 use crate::aws::resource;
@@ -28,24 +28,24 @@ pub async fn handle(
     request: Request<Incoming>,
 ) -> Result<Response<ExchangeBody>, StreamReset> {
     let mut exchange = Exchange::open(&proxy, &connection, &request);
-    let mut route = match route::route(&proxy, &connection, &request) {
-        Ok(route) => route,
-        Err(no_route) => {
-            let (head, body) = request.into_parts();
-            let mut answer = own::answer(no_route.reason, &no_route.text);
-            unread::settle(&proxy, head.version, &head.headers, body, &mut answer).await;
-            return Ok(exchange.own_answer(answer));
-        }
+    let mut addressed = match route::addressed(&proxy, &connection, &request) {
+        Ok(addressed) => addressed,
+        Err(no_route) => return nowhere(&proxy, &no_route, request, exchange).await,
     };
-    let (mut request, mut ahead, aws) = understand(&proxy, &route, request).await;
-    exchange.understood(route.mode, std::mem::take(&mut route.host), &aws);
+    let (mut request, mut ahead, aws) = understand(&proxy, &addressed, request).await;
+    let route = route::route(&proxy, &connection, &addressed, aws.as_ref().ok()).await;
+    exchange.understood(addressed.mode, std::mem::take(&mut addressed.host), &aws);
+    let route = match route {
+        Ok(route) => route,
+        Err(no_route) => return nowhere(&proxy, &no_route, request, exchange).await,
+    };
     let Ok(mut aws) = aws else { return forward(&proxy, &connection, &route, request, ahead, exchange).await };
 
     let verdict = proxy.plan.decide(&proxy.states, &aws);
     exchange.decided(&verdict);
     inject::delay(verdict.delay).await;
     if let Some((rule, error)) = &verdict.answer {
-        look_closer(&route, &mut request, &mut ahead, &mut aws, error).await;
+        look_closer(&addressed, &mut request, &mut ahead, &mut aws, error).await;
         let fault = Fault { rule, error, request: &aws, id: exchange.request_id() };
         let (head, body) = request.into_parts();
         return Ok(exchange.injected(inject::answer(&proxy, &fault, &head, body).await));
@@ -53,28 +53,41 @@ pub async fn handle(
     forward(&proxy, &connection, &route, request, ahead, exchange).await
 }
 
-fn head<'a>(route: &'a Route, request: &'a Request<Incoming>) -> Head<'a> {
+/// Answers a request that cannot be carried.
+async fn nowhere(
+    proxy: &Arc<Proxy>,
+    why: &NoRoute,
+    request: Request<Incoming>,
+    exchange: Exchange,
+) -> Result<Response<ExchangeBody>, StreamReset> {
+    let (head, body) = request.into_parts();
+    let mut answer = own::answer(why.reason, &why.text);
+    unread::settle(proxy, head.version, &head.headers, body, &mut answer).await;
+    Ok(exchange.own_answer(answer))
+}
+
+fn head<'a>(addressed: &'a Addressed, request: &'a Request<Incoming>) -> Head<'a> {
     let uri = request.uri();
     let headers = request.headers();
-    Head { method: request.method(), host: &route.host, path: uri.path(), query: uri.query(), headers }
+    Head { method: request.method(), host: &addressed.host, path: uri.path(), query: uri.query(), headers }
 }
 
 /// Decodes a request, looking into its body only where the head leaves a doubt, or a rule asks for what the body alone tells.
 async fn understand(
     proxy: &Proxy,
-    route: &Route,
+    addressed: &Addressed,
     mut request: Request<Incoming>,
 ) -> (Request<Incoming>, Ahead, Result<AwsRequest, Foreign>) {
     let mut ahead = Ahead::default();
-    if request::needs_body(&head(route, &request)) {
+    if request::needs_body(&head(addressed, &request)) {
         ahead.read(&mut request, MOST_OF_BODY).await;
     }
-    let mut aws = request::decode(&head(route, &request), &ahead.bytes());
+    let mut aws = request::decode(&head(addressed, &request), &ahead.bytes());
     if let Ok(aws) = &mut aws {
         proxy.plan.settle(aws);
-        if ahead.is_empty() && names_resource_in_body(proxy, route, &request, aws) {
+        if ahead.is_empty() && names_resource_in_body(proxy, addressed, &request, aws) {
             ahead.read(&mut request, MOST_OF_BODY).await;
-            aws.is_about(resource::read(aws, &head(route, &request), &ahead.bytes()));
+            aws.is_about(resource::read(aws, &head(addressed, &request), &ahead.bytes()));
         }
     }
     (request, ahead, aws)
@@ -82,24 +95,24 @@ async fn understand(
 
 /// Reads as much of the request as the error that answers it tells of it.
 async fn look_closer(
-    route: &Route,
+    addressed: &Addressed,
     request: &mut Request<Incoming>,
     ahead: &mut Ahead,
     aws: &mut AwsRequest,
     error: &AwsError,
 ) {
-    let most = protocol::asks_body(aws, &head(route, request), error);
+    let most = protocol::asks_body(aws, &head(addressed, request), error);
     if most > 0 && !is_conversation(request) {
         ahead.read(request, most).await;
-        protocol::look_into(aws, &head(route, request), error, &ahead.bytes());
+        protocol::look_into(aws, &head(addressed, request), error, &ahead.bytes());
     }
 }
 
 /// Whether a rule asks for the resource, and only the body can tell.
-fn names_resource_in_body(proxy: &Proxy, route: &Route, request: &Request<Incoming>, aws: &AwsRequest) -> bool {
+fn names_resource_in_body(proxy: &Proxy, addressed: &Addressed, request: &Request<Incoming>, aws: &AwsRequest) -> bool {
     !is_conversation(request)
         && proxy.plan.asks_for_resource(aws)
-        && resource::stands_in_body(aws, &head(route, request))
+        && resource::stands_in_body(aws, &head(addressed, request))
 }
 
 /// Whether a body may be one half of a conversation, whose other half would have to come first: on HTTP/2, without a length.
@@ -113,11 +126,19 @@ async fn forward(
     connection: &Connection,
     route: &Route,
     mut request: Request<Incoming>,
-    ahead: Ahead,
+    mut ahead: Ahead,
     exchange: Exchange,
 ) -> Result<Response<ExchangeBody>, StreamReset> {
+    let rewrite = match &route.real {
+        Some(real) => match resign::resign(proxy, real, &mut request, &mut ahead).await {
+            Ok(rewrite) => rewrite,
+            Err(why) => return nowhere(proxy, &why, request, exchange).await,
+        },
+        None => None,
+    };
     let (version, upgrade) = (request.version(), Wanted::take(&mut request));
-    let request = outgoing(route, request, ahead, exchange.sent());
+    let mut request = outgoing(route, request, ahead, exchange.sent());
+    request.body_mut().through(rewrite);
     match proxy.upstream.send(&route.to, &connection.streams, request).await {
         Ok(response) => {
             let came_early = response.body().came_early();

@@ -1,31 +1,34 @@
 //! The request path: from an accepted connection to a closed ledger entry.
 //!
 //! [`connection`] takes a connection up to HTTP, [`handle`] carries one exchange through, [`inject`] is the only place where trouble
-//! is made, and [`exchange`] keeps what happened until it can be recorded. Which service is which is none of this module's business.
+//! is made, and [`exchange`] keeps what happened until it can be recorded. [`route`] and [`destination`] say where a request goes. Which service is which is none of this module's business.
 
 mod ahead;
 pub mod connection;
+pub mod destination;
 pub mod exchange;
 pub mod handle;
+pub mod identity;
 pub mod inject;
 pub mod own;
+mod resign;
 pub mod route;
 pub mod unread;
 pub mod upgrade;
 
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::aws::partition;
+use self::destination::Destinations;
+use self::identity::Identity;
+use crate::aws::{host, partition};
 use crate::ledger::{Connections, Ledger};
 use crate::net::authority::CertificateAuthority;
 use crate::net::limits::Limits;
 use crate::net::name::{HostName, Permitted};
-use crate::net::target::Target;
 use crate::net::upstream::Upstream;
 use crate::profile::{Plan, RuleStates};
 
@@ -35,8 +38,10 @@ pub struct Proxy {
     pub authority: CertificateAuthority,
     /// The way to far ends.
     pub upstream: Upstream,
-    /// Where every AWS host is sent instead, if anywhere.
-    pub emulator: Option<Arc<Target>>,
+    /// Where what is for AWS is sent instead, if anywhere.
+    pub destinations: Destinations,
+    /// Whom we sign as where a host had to change.
+    pub identity: Identity,
     /// Hosts beside AWS's whose TLS is terminated.
     pub intercept: Permitted,
     /// The addresses we listen on: a request to one of them is for the endpoint.
@@ -80,7 +85,9 @@ impl Proxy {
     pub fn is_self(&self, host: &str, port: u16) -> bool {
         let here = |address: &SocketAddr| match HostName::parse(host) {
             HostName::Ip(ip) => ip == address.ip() || (address.ip().is_unspecified() && is_loopback(ip)),
-            HostName::Dns(name) => name == "localhost" && (is_loopback(address.ip()) || address.ip().is_unspecified()),
+            HostName::Dns(name) => {
+                host::is_local(&name) && (is_loopback(address.ip()) || address.ip().is_unspecified())
+            }
         };
         self.listening.iter().any(|address| address.port() == port && here(address))
     }

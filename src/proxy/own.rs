@@ -11,8 +11,14 @@ use crate::net::body::ResponseBody;
 pub enum Reason {
     /// The request cannot be carried: it names no host, or a scheme nobody speaks.
     BadRequest,
+    /// The request must be signed anew, and cannot be.
+    CannotSign,
     /// The request would come back to Squall.
     Loop,
+    /// The request must be signed anew, and there are no credentials.
+    NoCredentials,
+    /// AWS's own host for the request cannot be told.
+    NoRealHost,
     /// An endpoint request came, and nobody said where the emulator is.
     NoUpstream,
     /// The far end cannot be reached.
@@ -24,7 +30,10 @@ impl Reason {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::BadRequest => "bad-request",
+            Self::CannotSign => "cannot-sign",
             Self::Loop => "loop",
+            Self::NoCredentials => "no-credentials",
+            Self::NoRealHost => "no-real-host",
             Self::NoUpstream => "no-upstream",
             Self::UpstreamUnreachable => "upstream-unreachable",
         }
@@ -34,7 +43,11 @@ impl Reason {
         match self {
             Self::BadRequest => StatusCode::BAD_REQUEST,
             Self::Loop => StatusCode::LOOP_DETECTED,
-            Self::NoUpstream | Self::UpstreamUnreachable => StatusCode::BAD_GATEWAY,
+            Self::CannotSign
+            | Self::NoCredentials
+            | Self::NoRealHost
+            | Self::NoUpstream
+            | Self::UpstreamUnreachable => StatusCode::BAD_GATEWAY,
         }
     }
 }
