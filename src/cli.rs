@@ -190,6 +190,9 @@ pub struct ProxyArgs {
     /// [default: the real hosts, and nothing for the endpoint].
     #[arg(long, value_name = "[SERVICE=]URL|aws", env = "SQUALL_UPSTREAM", value_delimiter = ',')]
     pub upstream: Vec<Upstreamed>,
+    /// Go out through this proxy, by CONNECT; what NO_PROXY names is reached without it [default: HTTPS_PROXY of Squall's environment].
+    #[arg(long, value_name = "http[s]://[USER:PASSWORD@]HOST:PORT", env = "SQUALL_VIA", hide_env_values = true)]
+    pub via: Option<String>,
     /// This host (`*`: each) and port is at this address, whatever DNS says; repeatable.
     #[arg(long, value_name = "HOST:PORT:IP[:PORT]")]
     pub resolve: Vec<Resolve>,

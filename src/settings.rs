@@ -4,7 +4,7 @@
 //! later can no longer fail for a word the user wrote.
 
 use std::io::IsTerminal as _;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
 use anyhow::{Context as _, Result, anyhow, bail};
@@ -21,6 +21,7 @@ use crate::net::name::Permitted;
 use crate::net::target::Target;
 use crate::net::tls;
 use crate::net::upstream::Upstream;
+use crate::net::via::Via;
 use crate::profile::load;
 use crate::profile::plan::Plan;
 use crate::proxy::destination::Destinations;
@@ -68,6 +69,18 @@ pub enum Listen {
     Exactly(Vec<SocketAddr>),
 }
 
+impl Listen {
+    /// Whether this is ourselves: a shell that leads its programs through Squall leads Squall there too.
+    fn includes(&self, proxy: &Target) -> bool {
+        let is_here = proxy.host == "localhost" || proxy.host.parse().is_ok_and(|ip: IpAddr| ip.is_loopback());
+        is_here
+            && match self {
+                Self::Default { .. } => proxy.port == DEFAULT_PORT,
+                Self::Exactly(addresses) => addresses.iter().any(|address| address.port() == proxy.port),
+            }
+    }
+}
+
 /// Where the certificate authority lives unless the user says.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Keep {
@@ -95,7 +108,9 @@ impl Settings {
             given => Listen::Exactly(given.to_vec()),
         };
         let limits = Limits::from(args.limits);
-        let dialer = Dialer::new(args.resolve.iter().cloned()).within(limits.connect);
+        let roots = Roots::SystemAnd(extra_roots);
+        let via = via(args.via.as_deref(), &roots)?.filter(|via| !listen.includes(via.proxy()));
+        let dialer = Dialer::new(args.resolve.iter().cloned()).within(limits.connect).through(via);
         Ok(Self {
             listen,
             plan,
@@ -103,7 +118,7 @@ impl Settings {
             ca_dir,
             intercept,
             limits,
-            upstream: Upstream::new(dialer, Roots::SystemAnd(extra_roots)),
+            upstream: Upstream::new(dialer, roots),
             destinations: destinations(&args.upstream)?,
             identity: Identity::chain(),
             ledger: Ledger::open(args.ledger.as_deref()).context("--ledger")?,
@@ -131,6 +146,16 @@ impl Settings {
             warnings: Vec::new(),
         })
     }
+}
+
+/// The proxy on the way out: the one that is given, or the environment's.
+fn via(given: Option<&str>, roots: &Roots) -> Result<Option<Via>> {
+    let value = |name: &str| std::env::var(name).ok();
+    if let Some(url) = given {
+        let exceptions = value("NO_PROXY").or_else(|| value("no_proxy")).unwrap_or_default();
+        return Ok(Some(Via::parse(url, roots.clone()).context("--via")?.except(&exceptions)));
+    }
+    Via::from_environment(value, roots.clone()).context("HTTPS_PROXY of Squall's environment names no proxy")
 }
 
 /// What all `--upstream` flags come to.
@@ -182,3 +207,6 @@ pub fn load_plan(profiles: &[String], seed: Option<u64>) -> Result<(Plan, Vec<St
     let warnings = loaded.warnings.iter().map(|warning| warning.render(colour)).collect();
     Ok((loaded.plan, warnings))
 }
+
+/// Where Squall listens if nothing else is said.
+pub const DEFAULT_PORT: u16 = 4577;

@@ -19,7 +19,7 @@ use crate::ledger::{RuleLine, Run};
 use crate::net::listen::Listener;
 use crate::profile::RuleStates;
 use crate::proxy::{Proxy, connection};
-use crate::settings::{Listen, Settings};
+use crate::settings::{DEFAULT_PORT, Listen, Settings};
 
 /// A proxy that accepts connections.
 pub struct Running {
@@ -186,4 +186,4 @@ fn cannot_listen(address: SocketAddr) -> String {
     format!("cannot listen on {address}; choose another address with --listen (port 0 takes any free one)")
 }
 
-const DEFAULT_V4: std::net::SocketAddrV4 = std::net::SocketAddrV4::new(Ipv4Addr::LOCALHOST, 4577);
+const DEFAULT_V4: std::net::SocketAddrV4 = std::net::SocketAddrV4::new(Ipv4Addr::LOCALHOST, DEFAULT_PORT);

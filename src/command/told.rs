@@ -24,6 +24,9 @@ pub fn start(running: &Running) {
     let urls: Vec<_> = running.addresses().iter().map(|address| format!("http://{address}")).collect();
     line(&format!("listening on {}", urls.join(" and ")));
     line(&format!("upstream: {}", upstream_in_words(proxy)));
+    if let Some(via) = proxy.upstream.dialer().via() {
+        line(&format!("going out through the proxy {}", via.proxy()));
+    }
     let rules = proxy.plan.rules().len();
     let trouble = if rules == 0 {
         "nothing will go wrong".to_owned()

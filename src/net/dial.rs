@@ -11,12 +11,14 @@ use tokio::net::TcpStream;
 
 use super::limits::Limits;
 use super::target::Target;
+use super::via::{FarStream, Via};
 
 /// Opens TCP connections to targets.
 #[derive(Debug)]
 pub struct Dialer {
     resolve: HashMap<(String, u16), SocketAddr>,
     timeout: Duration,
+    via: Option<Via>,
     live: Arc<LiveSockets>,
 }
 
@@ -50,12 +52,22 @@ impl Dialer {
     /// With these addresses fixed in advance.
     pub fn new(resolve: impl IntoIterator<Item = Resolve>) -> Self {
         let resolve = resolve.into_iter().map(|r| ((r.host.to_ascii_lowercase(), r.port), r.address)).collect();
-        Self { resolve, timeout: Limits::default().connect, live: Arc::default() }
+        Self { resolve, timeout: Limits::default().connect, via: None, live: Arc::default() }
     }
 
     /// Giving up after so long.
     pub fn within(self, timeout: Duration) -> Self {
         Self { timeout, ..self }
+    }
+
+    /// Going through this proxy where it serves.
+    pub fn through(self, via: Option<Via>) -> Self {
+        Self { via, ..self }
+    }
+
+    /// The proxy on the way, if there is one.
+    pub fn via(&self) -> Option<&Via> {
+        self.via.as_ref()
     }
 
     /// How long opening a connection may take.
@@ -64,13 +76,29 @@ impl Dialer {
     }
 
     /// Connects, trying each address the name has, within [`Dialer::timeout`] in all.
-    pub async fn dial(&self, target: &Target) -> io::Result<(TcpStream, Known)> {
+    pub async fn dial(&self, target: &Target) -> io::Result<(FarStream, Known)> {
         let late = |_| io::Error::new(io::ErrorKind::TimedOut, format!("no connection within {:?}", self.timeout));
-        let stream = tokio::time::timeout(self.timeout, self.connect(target)).await.map_err(late)??;
+        tokio::time::timeout(self.timeout, self.open(target)).await.map_err(late)?
+    }
+
+    async fn open(&self, target: &Target) -> io::Result<(FarStream, Known)> {
+        let fixed = self.fixed(target).is_some();
+        let via = self.via.as_ref().filter(|via| !fixed && via.serves(target));
+        let stream = match via {
+            Some(via) => self
+                .connect(via.proxy())
+                .await
+                .map_err(|e| io::Error::new(e.kind(), format!("the proxy {} is not reached: {e}", via.proxy())))?,
+            None => self.connect(target).await?,
+        };
         stream.set_nodelay(true)?;
         let ends = Ends { local: stream.local_addr()?, far: stream.peer_addr()? };
         self.live.with(|set| set.insert(ends));
-        Ok((stream, Known { ends, live: Arc::clone(&self.live) }))
+        let known = Known { ends, live: Arc::clone(&self.live) };
+        Ok(match via {
+            Some(via) => (Box::pin(via.tunnel(stream, target)).await?, known),
+            None => (FarStream::Plain(stream), known),
+        })
     }
 
     /// Whether the connection accepted at `local` from `peer` is one of our own: it would loop for ever. Reliable once bytes have come

@@ -12,7 +12,6 @@ use hyper::upgrade::Upgraded;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 
 use super::handle;
@@ -31,6 +30,7 @@ use crate::net::rewind::Rewind;
 use crate::net::serve::{self, Served, Terms};
 use crate::net::sniff::{self, Hello, Speech};
 use crate::net::target::{Scheme, Target};
+use crate::net::via::FarStream;
 use crate::net::{tls, tunnel};
 
 /// The client's stream with what was sniffed put back.
@@ -291,7 +291,7 @@ fn named(target: &Target, name: &str) -> Target {
 }
 
 /// Copies bytes both ways, undecrypted.
-async fn carry<S>(proxy: Arc<Proxy>, connection: Connection, mut stream: S, far: (TcpStream, Known))
+async fn carry<S>(proxy: Arc<Proxy>, connection: Connection, mut stream: S, far: (FarStream, Known))
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {

@@ -33,4 +33,5 @@ mod support;
 mod tls;
 mod transparent;
 mod understood;
+mod via;
 mod wire;

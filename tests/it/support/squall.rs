@@ -14,6 +14,7 @@ use squall::net::dial::Dialer;
 use squall::net::limits::Limits;
 use squall::net::target::{Scheme, Target};
 use squall::net::upstream::Upstream;
+use squall::net::via::Via;
 use squall::profile::load::{self, Source};
 use squall::proxy::destination::{Destination, Destinations};
 use squall::proxy::identity::Identity;
@@ -89,6 +90,12 @@ impl Setup {
         self.settings.upstream = Upstream::new(Dialer::new([resolve]), Roots::Only(upstream.root()));
         self.settings.destinations = Destinations::real_aws();
         self.settings.identity = Identity::fixed(credentials, Some("eu-west-1".to_owned()));
+        self
+    }
+
+    /// Through this proxy, whose tunnels lead to this far end.
+    pub(crate) fn via(mut self, via: Via, far: &upstream::Upstream) -> Self {
+        self.settings.upstream = Upstream::new(Dialer::default().through(Some(via)), Roots::Only(far.root()));
         self
     }
 
