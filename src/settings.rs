@@ -3,6 +3,8 @@
 //! [`Settings::resolve`] reads what the command line names (profiles, certificates) and decides every default, so that what starts
 //! later can no longer fail for a word the user wrote.
 
+pub mod file;
+
 use std::io::IsTerminal as _;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -180,6 +182,9 @@ pub fn permitted(intercept: &[String]) -> Permitted {
 }
 
 fn authority(args: &ProxyArgs, keep: Keep) -> Result<(CertificateAuthority, Option<PathBuf>)> {
+    if args.ca_cert.is_some() != args.ca_key.is_some() {
+        bail!("an authority of your own is a certificate and its key: give both --ca-cert and --ca-key");
+    }
     if let (Some(certificate), Some(key)) = (&args.ca_cert, &args.ca_key) {
         return Ok((CertificateAuthority::from_files(certificate, key)?, None));
     }

@@ -4,16 +4,19 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 use tokio::runtime::Runtime;
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::descriptors;
+use super::{descriptors, told};
+use crate::aws::request::AccessKeyId;
 use crate::clock;
 use crate::ledger::{RuleLine, Run};
 use crate::net::listen::Listener;
@@ -35,7 +38,9 @@ impl Running {
         let listeners = bind(&settings.listen)?;
         let listening: Vec<_> = listeners.iter().map(Listener::address).collect();
         for address in listening.iter().filter(|address| !address.ip().to_canonical().is_loopback()) {
-            tracing::warn!("{address} can be reached from other machines: whoever reaches it can use this proxy");
+            let how =
+                if settings.destinations.reach_real_aws() { ", and act with Squall's own credentials" } else { "" };
+            tracing::warn!("{address} can be reached from other machines: whoever reaches it can use this proxy{how}");
         }
         let states = RuleStates::new(&settings.plan);
         let proxy = Arc::new(Proxy {
@@ -50,6 +55,7 @@ impl Running {
             states,
             ledger: settings.ledger,
             marked: settings.marked,
+            passing: AtomicBool::new(false),
             sightings: crate::proxy::Sightings::default(),
             tasks: TaskTracker::new(),
             stop: CancellationToken::new(),
@@ -83,6 +89,35 @@ impl Running {
             _ => address,
         };
         format!("http://{reachable}")
+    }
+
+    /// From now on SIGUSR1 makes everything pass, and the next lets faults come again.
+    pub fn obey_panic_button(&self) -> Result<()> {
+        let mut pressed = signal(SignalKind::user_defined1())?;
+        let proxy = Arc::clone(&self.proxy);
+        tokio::spawn(async move {
+            while pressed.recv().await.is_some() {
+                told::line(if proxy.press_panic_button() { PASSING } else { NOT_PASSING });
+            }
+        });
+        Ok(())
+    }
+
+    /// Says as whom requests will be signed anew, if any may have to be.
+    pub fn tell_identity(&self) {
+        if !self.proxy.destinations.reach_real_aws() {
+            return;
+        }
+        let proxy = Arc::clone(&self.proxy);
+        tokio::spawn(async move {
+            match proxy.identity.credentials().await {
+                Ok(credentials) => {
+                    let key = AccessKeyId(credentials.access_key_id().into());
+                    told::line(&format!("what comes to the endpoint is signed anew with {key:?}"));
+                }
+                Err(e) => told::line(&e.to_string()),
+            }
+        });
     }
 
     /// Stops accepting, lets exchanges end for a while, and gives the shared state back for the report.
@@ -187,3 +222,6 @@ fn cannot_listen(address: SocketAddr) -> String {
 }
 
 const DEFAULT_V4: std::net::SocketAddrV4 = std::net::SocketAddrV4::new(Ipv4Addr::LOCALHOST, DEFAULT_PORT);
+const PASSING: &str =
+    "PANIC BUTTON: NOTHING IS INJECTED from now on, everything passes; SIGUSR1 again lets faults come as before";
+const NOT_PASSING: &str = "PANIC BUTTON RELEASED: FAULTS ARE INJECTED AGAIN";

@@ -41,7 +41,7 @@ pub async fn handle(
     };
     let Ok(mut aws) = aws else { return forward(&proxy, &connection, &route, request, ahead, exchange).await };
 
-    let verdict = proxy.plan.decide(&proxy.states, &aws);
+    let verdict = proxy.decide(&aws);
     exchange.decided(&verdict);
     inject::delay(verdict.delay).await;
     if let Some((rule, error)) = &verdict.answer {

@@ -17,19 +17,21 @@ pub mod unread;
 pub mod upgrade;
 
 use std::net::{IpAddr, SocketAddr};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use self::destination::Destinations;
 use self::identity::Identity;
+use crate::aws::request::AwsRequest;
 use crate::aws::{host, partition};
 use crate::ledger::{Connections, Ledger};
 use crate::net::authority::CertificateAuthority;
 use crate::net::limits::Limits;
 use crate::net::name::{HostName, Permitted};
 use crate::net::upstream::Upstream;
+use crate::profile::plan::Verdict;
 use crate::profile::{Plan, RuleStates};
 
 /// Everything the request path needs, shared by all connections.
@@ -54,6 +56,8 @@ pub struct Proxy {
     pub ledger: Ledger,
     /// Whether injected answers carry `x-squall-fault`.
     pub marked: bool,
+    /// Whether everything passes, whatever the plan says: the panic button.
+    pub passing: AtomicBool,
     /// Signs of life that are not exchanges.
     pub sightings: Sightings,
     /// Bounds on connections.
@@ -79,6 +83,16 @@ impl Proxy {
     /// Whether TLS to this host is terminated: it serves AWS's API, or the user listed it.
     pub fn intercepts(&self, host: &str) -> bool {
         partition::is_api_host(host) || self.intercept.allows(&HostName::parse(host))
+    }
+
+    /// What should happen to a request now.
+    pub fn decide(&self, request: &AwsRequest) -> Verdict {
+        if self.passing.load(Ordering::Relaxed) { Verdict::default() } else { self.plan.decide(&self.states, request) }
+    }
+
+    /// Lets everything pass, or no longer. Whether it does now.
+    pub fn press_panic_button(&self) -> bool {
+        !self.passing.fetch_not(Ordering::Relaxed)
     }
 
     /// Whether this target is one of our own listeners.

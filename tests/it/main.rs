@@ -29,6 +29,7 @@ mod robust;
 mod run;
 mod sdk;
 mod sigv4;
+mod supervise;
 mod support;
 mod tls;
 mod transparent;
