@@ -3,22 +3,32 @@
 use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::str::FromStr;
+use std::sync::Arc;
 
-use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+use clap::{ArgAction, Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
 
-use crate::aws::catalog;
+use crate::aws::catalog::{self, Service};
+use crate::fault::written::nearest;
 use crate::net::dial::Resolve;
 use crate::net::limits::Limits;
 use crate::net::target::Target;
+use crate::proxy::destination::Destination;
 use crate::units::Millis;
 
 /// A transparent chaos proxy in front of real AWS or any emulator.
 #[derive(Debug, Parser)]
 #[command(name = "squall", version = long_version(), max_term_width = 110, subcommand_required = true, arg_required_else_help = true)]
 pub struct Cli {
-    /// Say more: -v one line an exchange, -vv what happens on connections. SQUALL_LOG takes a tracing filter.
+    /// Say more: -v one line an exchange, -vv what happens on connections.
     #[arg(short, long, global = true, action = ArgAction::Count)]
     pub verbose: u8,
+    /// Say this much instead; SQUALL_LOG takes a tracing filter.
+    #[arg(long, global = true, value_enum, value_name = "LEVEL", env = "SQUALL_LOG_LEVEL")]
+    pub log_level: Option<Level>,
+    /// How to say it, on stderr: for people, or a JSON object a line for programs.
+    #[arg(long, global = true, value_enum, value_name = "FORMAT", default_value_t = Output::Text, env = "SQUALL_LOG_FORMAT")]
+    pub log_format: Output,
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
@@ -64,6 +74,9 @@ pub struct RunArgs {
 #[derive(Debug, Args)]
 pub struct ServeArgs {
     // Before what is flattened, whose last heading would stand over it too.
+    /// Write the process id to this file while serving.
+    #[arg(long, value_name = "FILE")]
+    pub pid_file: Option<PathBuf>,
     /// Once listening, write {"listen": […], "ca": "…", "seed": N} to this file.
     #[arg(long, value_name = "FILE")]
     pub ready_file: Option<PathBuf>,
@@ -164,6 +177,21 @@ pub struct ExecArgs {
     pub command: Vec<OsString>,
 }
 
+/// How much is said.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub enum Level {
+    /// What failed.
+    Error,
+    /// And what is doubtful.
+    Warn,
+    /// And each exchange.
+    Info,
+    /// And what happens on connections.
+    Debug,
+    /// And everything else.
+    Trace,
+}
+
 /// How facts are printed.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
 pub enum Output {
@@ -173,29 +201,36 @@ pub enum Output {
     Text,
 }
 
-/// What `run` and `serve` share.
+/// What `run` and `serve` share. Each flag has a variable too, and a key in a settings file.
 #[derive(Debug, Args)]
 pub struct ProxyArgs {
+    /// Read from this file (YAML) what no flag and no variable says; its keys are the names of flags.
+    #[arg(long, value_name = "FILE")]
+    pub settings: Option<PathBuf>,
     /// Listen here; repeatable [default: port 4577 on 127.0.0.1 and ::1; `run` takes a free port if 4577 is taken].
-    #[arg(long, value_name = "ADDR", env = "SQUALL_LISTEN", value_delimiter = ',')]
+    #[arg(long, value_name = "ADDR", value_delimiter = ',')]
     pub listen: Vec<SocketAddr>,
     /// What should go wrong: a ready-made profile's name or a file; repeatable [default: nothing goes wrong].
-    #[arg(long, value_name = "NAME|FILE", env = "SQUALL_PROFILE", value_delimiter = ',')]
+    #[arg(long, value_name = "NAME|FILE", value_delimiter = ',')]
     pub profile: Vec<String>,
-    /// Send every AWS host, and all endpoint requests, to this emulator [default: real AWS].
-    #[arg(long, value_name = "URL", env = "SQUALL_UPSTREAM", value_parser = Target::from_url)]
-    pub upstream: Option<Target>,
-    /// This host and port is at this address, whatever DNS says; repeatable.
-    #[arg(long, value_name = "HOST:PORT:IP")]
+    /// Send what is for AWS (or one service of it) to this emulator; `aws`: from the endpoint on to AWS itself, signed anew; repeatable
+    /// [default: the real hosts, and nothing for the endpoint].
+    #[arg(long, value_name = "[SERVICE=]URL|aws", value_delimiter = ',')]
+    pub upstream: Vec<Upstreamed>,
+    /// Go out through this proxy, by CONNECT; what NO_PROXY names is reached without it [default: HTTPS_PROXY of Squall's environment].
+    #[arg(long, value_name = "http[s]://[USER:PASSWORD@]HOST:PORT", env = "SQUALL_VIA", hide_env_values = true)]
+    pub via: Option<String>,
+    /// This host (`*`: each) and port is at this address, whatever DNS says; repeatable.
+    #[arg(long, value_name = "HOST:PORT:IP[:PORT]", value_delimiter = ',')]
     pub resolve: Vec<Resolve>,
     /// Trust the certificates in this PEM file upstream, beside the system's roots; repeatable.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_delimiter = ',')]
     pub upstream_ca: Vec<PathBuf>,
     /// Terminate TLS for this host too (`*.` in front: for all below it); repeatable.
-    #[arg(long, value_name = "HOST")]
+    #[arg(long, value_name = "HOST", value_delimiter = ',')]
     pub intercept: Vec<String>,
     /// Keep the certificate authority here [default: `serve` in the user's data directory, `run` in memory].
-    #[arg(long, value_name = "DIR", env = "SQUALL_CA_DIR", conflicts_with_all = ["ca_cert", "ca_key"])]
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["ca_cert", "ca_key"])]
     pub ca_dir: Option<PathBuf>,
     /// Mint with your own certificate authority: its certificate (PEM).
     #[arg(long, value_name = "FILE", requires = "ca_key")]
@@ -204,7 +239,7 @@ pub struct ProxyArgs {
     #[arg(long, value_name = "FILE", requires = "ca_cert")]
     pub ca_key: Option<PathBuf>,
     /// Replay the dice of another run [default: the profile's seed, or drawn and printed].
-    #[arg(long, value_name = "N", env = "SQUALL_SEED")]
+    #[arg(long, value_name = "N")]
     pub seed: Option<u64>,
     /// Write every exchange to this file, as JSON Lines.
     #[arg(long, value_name = "FILE")]
@@ -241,6 +276,22 @@ pub struct LimitArgs {
     pub max_connections: usize,
 }
 
+/// The definitions, with a variable for every flag of the commands that run for long: SQUALL_ and the flag's name in capitals.
+pub fn command() -> clap::Command {
+    Cli::command().mut_subcommands(|command| {
+        if LONG_LIVED.contains(&command.get_name()) { command.mut_args(with_variable) } else { command }
+    })
+}
+
+fn with_variable(arg: clap::Arg) -> clap::Arg {
+    let Some(name) = arg.get_long() else { return arg };
+    let variable = format!("SQUALL_{}", name.to_ascii_uppercase().replace('-', "_"));
+    arg.env(variable).hide_env_values(true)
+}
+
+/// The commands that settings files are for.
+pub const LONG_LIVED: [&str; 2] = ["run", "serve"];
+
 impl From<LimitArgs> for Limits {
     fn from(args: LimitArgs) -> Self {
         Self {
@@ -251,6 +302,41 @@ impl From<LimitArgs> for Limits {
             drain: args.drain_timeout.duration(),
         }
     }
+}
+
+/// `--upstream`: where one service goes, or all.
+#[derive(Clone, Debug)]
+pub struct Upstreamed {
+    /// `None`: all that have no place of their own.
+    pub service: Option<&'static Service>,
+    /// Where.
+    pub destination: Destination,
+}
+
+impl FromStr for Upstreamed {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        // No URL has an equals sign before its host.
+        let (service, place) = match text.split_once('=') {
+            Some((name, place)) if !name.contains("://") => (Some(known_service(name)?), place),
+            _ => (None, text),
+        };
+        let destination = match place {
+            "aws" => Destination::RealAws,
+            url => Destination::Emulator(Arc::new(Target::from_url(url).map_err(|e| format!("{e}, nor `aws`"))?)),
+        };
+        Ok(Self { service, destination })
+    }
+}
+
+fn known_service(name: &str) -> Result<&'static Service, String> {
+    catalog::service(name).ok_or_else(|| {
+        let nearest = nearest(name, catalog::services().iter().map(|service| service.name));
+        let advice = nearest
+            .map_or_else(|| "`squall services` lists them".to_owned(), |right| format!("did you mean `{right}`?"));
+        format!("there is no service `{name}`; {advice}")
+    })
 }
 
 fn parse_member(text: &str) -> Result<(String, serde_json::Value), String> {
@@ -301,13 +387,11 @@ Examples:
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory as _;
-
     use super::*;
 
     #[test]
     fn the_definitions_are_consistent() {
-        Cli::command().debug_assert();
+        command().debug_assert();
     }
 
     #[test]

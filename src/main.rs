@@ -3,15 +3,23 @@
 use std::io::IsTerminal as _;
 use std::process::ExitCode;
 
-use clap::Parser as _;
-use squall::cli::{CheckArgs, Cli, Command, Output};
+use squall::cli::{CheckArgs, Cli, Command, Level, Output};
 use squall::command;
 use squall::command::check::Form;
+use squall::command::told;
+use squall::settings;
 use tracing_subscriber::EnvFilter;
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
-    start_log(cli.verbose);
+    let arguments: Vec<_> = std::env::args_os().collect();
+    let cli = match settings::file::parse(&arguments) {
+        Ok(cli) => cli,
+        Err(e) => {
+            told::line(&format!("{e:#}"));
+            return ExitCode::from(USAGE);
+        }
+    };
+    start_log(&cli);
     match cli.command {
         Command::Check(args) => check(&args),
         Command::Decode(args) => command::decode::main(&args),
@@ -34,17 +42,22 @@ fn check(args: &CheckArgs) -> ExitCode {
     checked.map_or(ExitCode::FAILURE, ExitCode::from)
 }
 
-fn start_log(verbose: u8) {
-    let default = match verbose {
-        0 => "squall=warn",
-        1 => "squall=info",
-        _ => "squall=debug",
+fn start_log(cli: &Cli) {
+    let level = match (cli.log_level, cli.verbose) {
+        (Some(Level::Error), _) => "error",
+        (Some(Level::Warn), _) | (None, 0) => "warn",
+        (Some(Level::Info), _) | (None, 1) => "info",
+        (Some(Level::Debug), _) | (None, _) => "debug",
+        (Some(Level::Trace), _) => "trace",
     };
-    let filter = EnvFilter::try_from_env("SQUALL_LOG").unwrap_or_else(|_| EnvFilter::new(default));
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal())
-        .with_target(false)
-        .init();
+    let filter = EnvFilter::try_from_env("SQUALL_LOG").unwrap_or_else(|_| EnvFilter::new(format!("squall={level}")));
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    if cli.log_format == Output::Json {
+        told::in_json();
+        return log.json().flatten_event(true).with_current_span(false).with_span_list(false).init();
+    }
+    log.with_ansi(std::io::stderr().is_terminal()).with_target(false).init();
 }
+
+/// As clap has it.
+const USAGE: u8 = 2;

@@ -3,16 +3,17 @@
 //! [`Settings::resolve`] reads what the command line names (profiles, certificates) and decides every default, so that what starts
 //! later can no longer fail for a word the user wrote.
 
+pub mod file;
+
 use std::io::IsTerminal as _;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use anyhow::{Context as _, Result, anyhow, bail};
 use rustls_pki_types::CertificateDer;
 
 use crate::aws::partition;
-use crate::cli::ProxyArgs;
+use crate::cli::{ProxyArgs, Upstreamed};
 use crate::ledger::Ledger;
 use crate::net::authority::CertificateAuthority;
 use crate::net::connect::Roots;
@@ -22,8 +23,11 @@ use crate::net::name::Permitted;
 use crate::net::target::Target;
 use crate::net::tls;
 use crate::net::upstream::Upstream;
+use crate::net::via::Via;
 use crate::profile::load;
 use crate::profile::plan::Plan;
+use crate::proxy::destination::Destinations;
+use crate::proxy::identity::Identity;
 
 /// Everything a proxy is started with.
 pub struct Settings {
@@ -41,8 +45,10 @@ pub struct Settings {
     pub limits: Limits,
     /// The way upstream.
     pub upstream: Upstream,
-    /// The emulator, if any.
-    pub emulator: Option<Arc<Target>>,
+    /// Where what is for AWS goes, if not where it says.
+    pub destinations: Destinations,
+    /// Whom we sign as where a host had to change.
+    pub identity: Identity,
     /// Where exchanges are noted.
     pub ledger: Ledger,
     /// Where the summary goes.
@@ -63,6 +69,18 @@ pub enum Listen {
     },
     /// Exactly these.
     Exactly(Vec<SocketAddr>),
+}
+
+impl Listen {
+    /// Whether this is ourselves: a shell that leads its programs through Squall leads Squall there too.
+    fn includes(&self, proxy: &Target) -> bool {
+        let is_here = proxy.host == "localhost" || proxy.host.parse().is_ok_and(|ip: IpAddr| ip.is_loopback());
+        is_here
+            && match self {
+                Self::Default { .. } => proxy.port == DEFAULT_PORT,
+                Self::Exactly(addresses) => addresses.iter().any(|address| address.port() == proxy.port),
+            }
+    }
 }
 
 /// Where the certificate authority lives unless the user says.
@@ -92,7 +110,9 @@ impl Settings {
             given => Listen::Exactly(given.to_vec()),
         };
         let limits = Limits::from(args.limits);
-        let dialer = Dialer::new(args.resolve.iter().cloned()).within(limits.connect);
+        let roots = Roots::SystemAnd(extra_roots);
+        let via = via(args.via.as_deref(), &roots)?.filter(|via| !listen.includes(via.proxy()));
+        let dialer = Dialer::new(args.resolve.iter().cloned()).within(limits.connect).through(via);
         Ok(Self {
             listen,
             plan,
@@ -100,8 +120,9 @@ impl Settings {
             ca_dir,
             intercept,
             limits,
-            upstream: Upstream::new(dialer, Roots::SystemAnd(extra_roots)),
-            emulator: args.upstream.clone().map(Arc::new),
+            upstream: Upstream::new(dialer, roots),
+            destinations: destinations(&args.upstream)?,
+            identity: Identity::chain(),
             ledger: Ledger::open(args.ledger.as_deref()).context("--ledger")?,
             summary: args.summary.clone(),
             marked: !args.unmarked,
@@ -119,13 +140,36 @@ impl Settings {
             intercept: Permitted::default(),
             limits: Limits::default(),
             upstream: Upstream::new(Dialer::default(), Roots::Only(roots)),
-            emulator: Some(Arc::new(emulator)),
+            destinations: Destinations::emulator(emulator),
+            identity: Identity::chain(),
             ledger: Ledger::open(None)?,
             summary: None,
             marked: true,
             warnings: Vec::new(),
         })
     }
+}
+
+/// The proxy on the way out: the one that is given, or the environment's.
+fn via(given: Option<&str>, roots: &Roots) -> Result<Option<Via>> {
+    let value = |name: &str| std::env::var(name).ok();
+    if let Some(url) = given {
+        let exceptions = value("NO_PROXY").or_else(|| value("no_proxy")).unwrap_or_default();
+        return Ok(Some(Via::parse(url, roots.clone()).context("--via")?.except(&exceptions)));
+    }
+    Via::from_environment(value, roots.clone()).context("HTTPS_PROXY of Squall's environment names no proxy")
+}
+
+/// What all `--upstream` flags come to.
+fn destinations(upstreams: &[Upstreamed]) -> Result<Destinations> {
+    let mut destinations = Destinations::default();
+    for upstream in upstreams {
+        if !destinations.add(upstream.service, upstream.destination.clone()) {
+            let what = upstream.service.map_or("everything", |service| service.name);
+            bail!("--upstream says twice where {what} goes; say it once");
+        }
+    }
+    Ok(destinations)
 }
 
 /// The names a new authority may speak for: AWS's, this machine's own, and what the user listed.
@@ -138,6 +182,9 @@ pub fn permitted(intercept: &[String]) -> Permitted {
 }
 
 fn authority(args: &ProxyArgs, keep: Keep) -> Result<(CertificateAuthority, Option<PathBuf>)> {
+    if args.ca_cert.is_some() != args.ca_key.is_some() {
+        bail!("an authority of your own is a certificate and its key: give both --ca-cert and --ca-key");
+    }
     if let (Some(certificate), Some(key)) = (&args.ca_cert, &args.ca_key) {
         return Ok((CertificateAuthority::from_files(certificate, key)?, None));
     }
@@ -165,3 +212,6 @@ pub fn load_plan(profiles: &[String], seed: Option<u64>) -> Result<(Plan, Vec<St
     let warnings = loaded.warnings.iter().map(|warning| warning.render(colour)).collect();
     Ok((loaded.plan, warnings))
 }
+
+/// Where Squall listens if nothing else is said.
+pub const DEFAULT_PORT: u16 = 4577;

@@ -13,6 +13,9 @@ tabs, the first word naming the kind of record; a field `key=value` that is abse
 Readers skip keys and kinds of records they do not know; a change that this does not cover raises the grammar's number.
 
     suffix  NAME                    a DNS suffix under which AWS serves APIs: of a partition, or a literal in a rule set
+    partition NAME                  a partition, after all suffixes
+        suffix= dual=               its DNS suffix, and that of its newer hosts
+        regions=  their beginning   none: every region that is no other partition's
     service NAME                    botocore's name; the e and o lines up to the next service belong to it
         id=       service id        default: NAME           "Compute Optimizer"; SDKs write it in their User-Agent
         sign=     signing name      default: NAME           the service of a credential scope
@@ -27,6 +30,10 @@ Readers skip keys and kinds of records they do not know; a change that this does
         uid=      model's uid       default: NAME-VERSION
         auth=     signature         default: v4             v2, v4, s3, s3v4, bearer
         querycompat                                         awsQueryCompatible: legacy codes travel in a header
+        at=       hosts that are not PREFIX.REGION.SUFFIX    comma list of WHERE:HOST[@REGION]; WHERE is a region, a partition or
+                                                            * for all others, in this order of strength; {r} {s} {d} in HOST stand for
+                                                            the region and the partition's suffixes, ? for a host that needs more
+                                                            than that; REGION is signed for in place of the caller's
     e       ALIAS                   an error shape; ALIAS is its capitals, made unique within the service
         (second field)              the shape's name
         code=     wire code         default: the shape's name
@@ -77,16 +84,73 @@ def main():
     names = sorted(loader.list_available_services("service-2"))
     lines = [f"squall-catalog {GRAMMAR} botocore {botocore.__version__}"]
     lines += [f"suffix\t{suffix}" for suffix in suffixes(loader.BUILTIN_DATA_PATH)]
+    partitions = loader.load_data("partitions")
+    lines += [partition(p) for p in sorted(partitions["partitions"], key=lambda p: p["id"])]
+    hosts = Hosts(partitions)
     for name in names:
         rules = loader.load_service_model(name, "endpoint-rule-set-1")
-        lines += service(name, loader.load_service_model(name, "service-2"), rules)
+        lines += service(name, loader.load_service_model(name, "service-2"), rules, hosts)
     path = os.path.join(os.path.dirname(os.path.abspath(__file__)), "catalog.txt")
     with open(path, "w", encoding="utf-8", newline="\n") as out:
         out.write("\n".join(lines) + "\n")
     print(f"{path}: {len(names)} services, {len(lines)} lines")
 
 
-def service(name, model, rules):
+def partition(data):
+    outputs, regex = data["outputs"], data["regionRegex"]
+    # ^us\\-gov\\-\\w+\\-\\d+$; the first partition's regions begin in many ways.
+    beginning = "" if regex.startswith("^(") else re.match(r"[a-z-]+", regex.lstrip("^").replace("\\-", "-"))[0]
+    fields = [("suffix", outputs["dnsSuffix"], None), ("dual", outputs["dualStackDnsSuffix"], None), ("regions", beginning, "")]
+    return record("partition", data["id"], fields)
+
+
+class Hosts:
+    """Where services are: rule sets, asked as an SDK asks them that was told nothing but the region."""
+
+    # What operations, not users, give.
+    GIVEN = {"acm": {"ServiceType": "ACM"}}
+
+    def __init__(self, partitions):
+        self.partitions = partitions
+        self.regions = {p["id"]: sorted(r for r in p["regions"] if not r.endswith("-global")) for p in partitions["partitions"]}
+        self.outputs = {p["id"]: p["outputs"] for p in partitions["partitions"]}
+
+    def unusual(self, name, rules, prefix):
+        """WHERE:HOST for what is not the usual host there."""
+        usual, found = f"{prefix}.{{r}}.{{s}}", {}
+        for partition, regions in self.regions.items():
+            hosts = {region: self.host(name, rules, partition, region) for region in regions}
+            most = max(sorted(set(hosts.values())), key=list(hosts.values()).count)
+            found[partition] = most
+            found.update({region: host for region, host in hosts.items() if host != most})
+        ordinary = [found[p] for p in self.regions]
+        rest = max(sorted(set(ordinary)), key=ordinary.count)
+        unusual = {where: host for where, host in found.items() if host != (rest if where in self.regions else None)}
+        if rest != usual:
+            unusual["*"] = rest
+        return ",".join(f"{where}:{host}" for where, host in sorted(unusual.items()))
+
+    def host(self, name, rules, partition, region):
+        from botocore.endpoint_provider import EndpointProvider
+        from botocore.exceptions import EndpointProviderError
+        given = {key: value["default"] for key, value in rules["parameters"].items() if "default" in value}
+        given |= {"Region": region} if "Region" in rules["parameters"] else {}
+        try:
+            endpoint = EndpointProvider(rules, self.partitions).resolve_endpoint(**given, **self.GIVEN.get(name, {}))
+        except EndpointProviderError:
+            return "?"
+        outputs = self.outputs[partition]
+        labels = endpoint.url.removeprefix("https://")
+        for suffix, written in sorted(((outputs["dnsSuffix"], "{s}"), (outputs["dualStackDnsSuffix"], "{d}")), key=lambda s: -len(s[0])):
+            if labels.endswith("." + suffix):
+                labels = labels.removesuffix(suffix) + written
+                break
+        labels = ".".join("{r}" if label == region else label for label in labels.split("."))
+        signed = endpoint.properties.get("authSchemes", [{}])[0].get("signingRegion")
+        return labels + (f"@{signed}" if signed not in (None, region) or (signed and "{r}" not in labels) else "")
+
+
+def service(name, model, rules, hosts):
     meta = model["metadata"]
     extra = EXTRA.get(name, {})
     listed = meta.get("protocols") or [meta["protocol"]]
@@ -100,7 +164,7 @@ def service(name, model, rules):
         ("target", meta.get("targetPrefix"), None), ("proto", ",".join(protocols), None), ("version", meta["apiVersion"], None),
         ("xmlns", xmlns["uri"] if isinstance(xmlns, dict) else xmlns, None), ("global", meta.get("globalEndpoint"), None),
         ("uid", meta["uid"], f"{name}-{meta['apiVersion']}"), ("auth", meta["signatureVersion"], "v4"),
-        ("querycompat", "awsQueryCompatible" in meta, False),
+        ("querycompat", "awsQueryCompatible" in meta, False), ("at", hosts.unusual(name, rules, prefix), ""),
     ]
     shapes = model["shapes"]
     errors = sorted(n for n, shape in shapes.items() if shape.get("exception"))

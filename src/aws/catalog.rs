@@ -47,6 +47,8 @@ pub struct Service {
     pub global_endpoint: Option<&'static str>,
     /// `awsQueryCompatible`: it spoke query once, and tells its old codes in `x-amzn-query-error`.
     pub query_compatible: bool,
+    /// Where its hosts are not `PREFIX.REGION.SUFFIX`, as written.
+    hosts: &'static str,
     text: &'static str,
     contents: OnceLock<Contents>,
     routes: OnceLock<Vec<Route>>,
@@ -168,9 +170,21 @@ struct Contents {
     errors: Vec<ErrorShape>,
 }
 
+/// Regions under one roof.
+#[derive(Debug)]
+pub(super) struct Partition {
+    pub(super) name: &'static str,
+    pub(super) suffix: &'static str,
+    /// Of its newer hosts.
+    pub(super) dual_suffix: &'static str,
+    /// How its regions begin; empty for the one that all others belong to.
+    beginning: &'static str,
+}
+
 struct Catalog {
     version: &'static str,
     suffixes: Vec<&'static str>,
+    partitions: Vec<Partition>,
     services: Vec<Service>,
 }
 
@@ -209,7 +223,21 @@ pub(super) fn suffixes() -> &'static [&'static str] {
     &catalog().suffixes
 }
 
+/// The partition that a region belongs to.
+pub(super) fn partition_of(region: &str) -> Option<&'static Partition> {
+    let partitions = catalog().partitions.iter();
+    partitions.filter(|partition| region.starts_with(partition.beginning)).max_by_key(|p| p.beginning.len())
+}
+
 impl Service {
+    /// What its hosts look like in a region of this partition, and the region that is signed for if it is another: `iam.{s}` and
+    /// `us-east-1`. `None`: as usual.
+    pub(super) fn unusual_host(&self, region: &str, partition: &str) -> Option<(&'static str, Option<&'static str>)> {
+        let at = |place: &str| parse::list(self.hosts).find_map(|entry| entry.strip_prefix(place)?.strip_prefix(':'));
+        let host = at(region).or_else(|| at(partition)).or_else(|| at("*"))?;
+        Some(host.split_once('@').map_or((host, None), |(host, signed)| (host, Some(signed))))
+    }
+
     /// All operations, sorted by name.
     pub fn operations(&'static self) -> &'static [Operation] {
         &self.contents().operations

@@ -2,7 +2,8 @@
 //!
 //! Pure: no tokio, no I/O, no clock, no faults. [`request::decode`] turns a request head into an [`request::AwsRequest`];
 //! [`protocol::synthesize`] turns an [`protocol::AwsError`] into the bytes AWS would have sent, and [`idiom::idiom`] knows which
-//! error a service gives when it throttles or breaks. What exists comes from [`catalog`].
+//! error a service gives when it throttles or breaks. [`host::real`] tells where AWS itself would have been asked, and [`sign`] signs a
+//! request anew whose host had to change. What exists comes from [`catalog`].
 
 mod account;
 pub mod catalog;
@@ -11,6 +12,7 @@ mod coding;
 mod credential;
 mod endpoint;
 pub mod gateway;
+pub mod host;
 pub mod idiom;
 pub mod member;
 pub mod partition;
@@ -18,5 +20,6 @@ pub mod protocol;
 mod quirk;
 pub mod request;
 pub mod resource;
+pub mod sign;
 mod uri;
 pub mod why;

@@ -49,9 +49,8 @@ impl Environment {
     fn note_replaced_proxy(&mut self, name: &str, inherited: Option<&OsStr>) {
         if let Some(old) = inherited.filter(|old| !old.is_empty()) {
             let old = without_userinfo(&old.to_string_lossy());
-            self.notes.push(format!(
-                "{name} was {old}: the program goes through Squall now, and Squall goes upstream directly"
-            ));
+            self.notes
+                .push(format!("{name} was {old}: the program goes through Squall now, and Squall through that proxy"));
         }
     }
 }

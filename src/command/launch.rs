@@ -4,23 +4,25 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 use tokio::runtime::Runtime;
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::descriptors;
+use super::{descriptors, told};
+use crate::aws::request::AccessKeyId;
 use crate::clock;
 use crate::ledger::{RuleLine, Run};
 use crate::net::listen::Listener;
-use crate::net::target::Scheme;
 use crate::profile::Live;
 use crate::proxy::{Proxy, connection};
-use crate::settings::{Listen, Settings};
+use crate::settings::{DEFAULT_PORT, Listen, Settings};
 
 /// A proxy that accepts connections.
 pub struct Running {
@@ -36,24 +38,28 @@ impl Running {
         let listeners = bind(&settings.listen)?;
         let listening: Vec<_> = listeners.iter().map(Listener::address).collect();
         for address in listening.iter().filter(|address| !address.ip().to_canonical().is_loopback()) {
-            tracing::warn!("{address} can be reached from other machines: whoever reaches it can use this proxy");
+            let how =
+                if settings.destinations.reach_real_aws() { ", and act with Squall's own credentials" } else { "" };
+            tracing::warn!("{address} can be reached from other machines: whoever reaches it can use this proxy{how}");
         }
         let proxy = Arc::new(Proxy {
             authority: settings.authority,
             upstream: settings.upstream,
-            emulator: settings.emulator,
+            destinations: settings.destinations,
+            identity: settings.identity,
             intercept: settings.intercept,
             listening,
             limits: settings.limits,
             live: Live::new(settings.plan),
             ledger: settings.ledger,
             marked: settings.marked,
+            passing: AtomicBool::new(false),
             sightings: crate::proxy::Sightings::default(),
             patience: crate::proxy::patience::Patience::default(),
             tasks: TaskTracker::new(),
             stop: CancellationToken::new(),
         });
-        if proxy.emulator.as_ref().is_none_or(|emulator| emulator.scheme == Scheme::Https) {
+        if proxy.destinations.need_tls() {
             let proxy = Arc::clone(&proxy);
             tokio::spawn(async move { proxy.upstream.warm().await });
         }
@@ -82,6 +88,35 @@ impl Running {
             _ => address,
         };
         format!("http://{reachable}")
+    }
+
+    /// From now on SIGUSR1 makes everything pass, and the next lets faults come again.
+    pub fn obey_panic_button(&self) -> Result<()> {
+        let mut pressed = signal(SignalKind::user_defined1())?;
+        let proxy = Arc::clone(&self.proxy);
+        tokio::spawn(async move {
+            while pressed.recv().await.is_some() {
+                told::line(if proxy.press_panic_button() { PASSING } else { NOT_PASSING });
+            }
+        });
+        Ok(())
+    }
+
+    /// Says as whom requests will be signed anew, if any may have to be.
+    pub fn tell_identity(&self) {
+        if !self.proxy.destinations.reach_real_aws() {
+            return;
+        }
+        let proxy = Arc::clone(&self.proxy);
+        tokio::spawn(async move {
+            match proxy.identity.credentials().await {
+                Ok(credentials) => {
+                    let key = AccessKeyId(credentials.access_key_id().into());
+                    told::line(&format!("what comes to the endpoint is signed anew with {key:?}"));
+                }
+                Err(e) => told::line(&e.to_string()),
+            }
+        });
     }
 
     /// Stops accepting, lets exchanges end for a while, and gives the shared state back for the report.
@@ -135,7 +170,7 @@ impl Finished {
 
 /// Where requests go, as a person would say it.
 pub fn upstream_in_words(proxy: &Proxy) -> String {
-    proxy.emulator.as_ref().map_or_else(|| "REAL AWS".to_owned(), |emulator| format!("{emulator} (for every AWS host)"))
+    proxy.destinations.to_string()
 }
 
 /// The runtime everything asynchronous lives in, in a process that may hold many connections.
@@ -186,4 +221,7 @@ fn cannot_listen(address: SocketAddr) -> String {
     format!("cannot listen on {address}; choose another address with --listen (port 0 takes any free one)")
 }
 
-const DEFAULT_V4: std::net::SocketAddrV4 = std::net::SocketAddrV4::new(Ipv4Addr::LOCALHOST, 4577);
+const DEFAULT_V4: std::net::SocketAddrV4 = std::net::SocketAddrV4::new(Ipv4Addr::LOCALHOST, DEFAULT_PORT);
+const PASSING: &str =
+    "PANIC BUTTON: NOTHING IS INJECTED from now on, everything passes; SIGUSR1 again lets faults come as before";
+const NOT_PASSING: &str = "PANIC BUTTON RELEASED: FAULTS ARE INJECTED AGAIN";

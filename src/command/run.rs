@@ -27,7 +27,9 @@ async fn run(args: &RunArgs) -> Result<u8> {
     let settings = Settings::resolve(&args.proxy, Keep::InMemory)?;
     settings.warnings.iter().for_each(|warning| told::text(warning));
     let running = Running::start(settings)?;
+    running.obey_panic_button()?;
     told::start(&running);
+    running.tell_identity();
     let (url, inherited) = (running.url(), Inherited::here());
     let certificates = Certificates::write(running.proxy().authority.trust_anchor(), &inherited)?;
     let environment =

@@ -1,9 +1,11 @@
 //! `squall serve`: the proxy until Ctrl-C or SIGTERM, then the report.
 
-use std::path::Path;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context as _, Result};
+use serde_json::Value;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::launch::{self, Running};
@@ -26,13 +28,18 @@ async fn serve(args: &ServeArgs) -> Result<()> {
     let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
     settings.warnings.iter().for_each(|warning| told::text(warning));
     let running = Running::start(settings)?;
+    running.obey_panic_button()?;
     told::start(&running);
+    running.tell_identity();
     if let Some(trust) = &trust {
         told::line(&format!("clients must trust {}", trust.display()));
     }
+    let _pid_file = args.pid_file.as_deref().map(PidFile::write).transpose()?;
+    let ready = ready(&running, trust.as_deref());
     if let Some(file) = &args.ready_file {
-        write_ready(file, &running, trust.as_deref())?;
+        write_ready(file, &ready)?;
     }
+    announce(&running, &ready);
     tokio::select! {
         _ = interrupt.recv() => {}
         _ = terminate.recv() => {}
@@ -42,16 +49,48 @@ async fn serve(args: &ServeArgs) -> Result<()> {
     told::report(&finished, &Hints { proxy_url: Some(url), ..Hints::default() })
 }
 
-/// Written beside and renamed, so that whoever waits for the file reads it whole.
-fn write_ready(file: &Path, running: &Running, trust: Option<&Path>) -> Result<()> {
-    let ready = serde_json::json!({
+/// What whoever waits for us wants to know.
+fn ready(running: &Running, trust: Option<&Path>) -> Value {
+    serde_json::json!({
         "listen": running.addresses().iter().map(ToString::to_string).collect::<Vec<_>>(),
         "ca": trust,
         "seed": running.proxy().live.load().plan.seed(),
-    });
+    })
+}
+
+/// The one line on stdout: from now on clients are served. A supervisor that does not listen is no reason to fail.
+fn announce(running: &Running, ready: &Value) {
+    let line = if told::is_in_json() { ready.to_string() } else { format!("squall is ready: {}", running.url()) };
+    let mut out = std::io::stdout().lock();
+    let _unheard = writeln!(out, "{line}").and_then(|()| out.flush());
+}
+
+/// Written beside and renamed, so that whoever waits for the file reads it whole.
+fn write_ready(file: &Path, ready: &Value) -> Result<()> {
     let mut beside = file.as_os_str().to_owned();
     beside.push(".part");
     std::fs::write(&beside, format!("{ready}\n"))
         .and_then(|()| std::fs::rename(&beside, file))
         .with_context(|| format!("--ready-file {}", file.display()))
+}
+
+/// A file with our process id in it, which goes with us.
+struct PidFile(PathBuf);
+
+impl PidFile {
+    fn write(file: &Path) -> Result<Self> {
+        std::fs::write(file, format!("{}\n", std::process::id()))
+            .with_context(|| format!("--pid-file {}", file.display()))?;
+        Ok(Self(file.to_owned()))
+    }
+}
+
+impl Drop for PidFile {
+    fn drop(&mut self) {
+        // Another may have started meanwhile and written its own.
+        let is_ours = std::fs::read_to_string(&self.0).is_ok_and(|text| text.trim() == std::process::id().to_string());
+        if is_ours && let Err(e) = std::fs::remove_file(&self.0) {
+            tracing::warn!("{} is left behind: {e}", self.0.display());
+        }
+    }
 }

@@ -2,21 +2,48 @@
 
 use std::io::{IsTerminal as _, Write as _};
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::Context as _;
+use serde_json::{Value, json};
 
 use super::launch::{Finished, Running, upstream_in_words};
+use crate::clock;
 use crate::report::{self, Borders, Hints, Layout};
+
+/// From now on everything is a JSON object a line.
+pub fn in_json() {
+    IN_JSON.store(true, Ordering::Relaxed);
+}
+
+/// Whether it is.
+pub fn is_in_json() -> bool {
+    IN_JSON.load(Ordering::Relaxed)
+}
 
 /// One line in Squall's name.
 pub fn line(words: &str) {
-    text(&format!("squall: {words}"));
+    if is_in_json() { object("message", words.into()) } else { text(&format!("squall: {words}")) }
 }
 
 /// Text that speaks for itself. Nobody may be listening any more: that is no reason to fail.
 pub fn text(words: &str) {
+    if is_in_json() {
+        return object("message", words.trim_end().into());
+    }
     let _unheard = writeln!(std::io::stderr().lock(), "{}", words.trim_end());
 }
+
+/// In the form that the log has.
+fn object(key: &str, value: Value) {
+    let mut object = json!({"timestamp": clock::wall().to_string(), "level": "INFO", "target": "squall"});
+    if let Some(object) = object.as_object_mut() {
+        object.insert(key.to_owned(), value);
+    }
+    let _unheard = writeln!(std::io::stderr().lock(), "{object}");
+}
+
+static IN_JSON: AtomicBool = AtomicBool::new(false);
 
 /// Where it listens, where requests go, what will happen to them.
 pub fn start(running: &Running) {
@@ -24,6 +51,9 @@ pub fn start(running: &Running) {
     let urls: Vec<_> = running.addresses().iter().map(|address| format!("http://{address}")).collect();
     line(&format!("listening on {}", urls.join(" and ")));
     line(&format!("upstream: {}", upstream_in_words(proxy)));
+    if let Some(via) = proxy.upstream.dialer().via() {
+        line(&format!("going out through the proxy {}", via.proxy()));
+    }
     let plan = &proxy.live.load().plan;
     let rules = plan.rules().len();
     let trouble = if rules == 0 {
@@ -53,7 +83,11 @@ pub fn report(finished: &Finished, hints: &Hints) -> anyhow::Result<()> {
         }
         _ => Layout::default(),
     };
-    text(&report::text(&summary, hints, layout));
+    if is_in_json() {
+        object("report", serde_json::from_str(&report::json(&summary, hints)?)?);
+    } else {
+        text(&report::text(&summary, hints, layout));
+    }
     let ledger = proxy.ledger.close();
     if let Some(file) = &finished.summary {
         let json = report::json(&summary, hints)?;

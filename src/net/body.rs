@@ -10,7 +10,7 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 
-pub use request::{RequestBody, Sent};
+pub use request::{BoxError, RequestBody, Rewrite, Sent};
 pub use watched::{BodyError, End, Place, Watch, Watched};
 
 use super::cut::Broken;

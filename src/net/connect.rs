@@ -8,7 +8,6 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use rustls::AlertDescription;
 use rustls::pki_types::{CertificateDer, ServerName};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
 use tokio::sync::OnceCell;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
@@ -18,6 +17,7 @@ use super::dial::{Dialer, Known};
 use super::spoken::{self, Knowledge, Spoken};
 use super::target::{Scheme, Target};
 use super::tls;
+use super::via::FarStream;
 
 /// Whom far ends must be vouched for by.
 #[derive(Clone, Debug)]
@@ -46,7 +46,7 @@ pub enum Opened {
 }
 
 /// TLS with what is offered in it.
-struct Handshakes {
+pub(super) struct Handshakes {
     http1: TlsConnector,
     http2: TlsConnector,
 }
@@ -117,7 +117,7 @@ impl Connector {
         speak(stream, known, is_http2).await.map_err(|e| e.to_string())
     }
 
-    async fn secure(&self, target: &Target, http2: bool) -> Result<(TlsStream<TcpStream>, Known), Failure> {
+    async fn secure(&self, target: &Target, http2: bool) -> Result<(TlsStream<FarStream>, Known), Failure> {
         let (stream, known) = self.dial(target).await?;
         let handshakes = self.handshakes().await.map_err(|e| Failure::Other(e.to_string()))?;
         let connector = if http2 { &handshakes.http2 } else { &handshakes.http1 };
@@ -128,12 +128,12 @@ impl Connector {
         Ok((stream, known))
     }
 
-    async fn dial(&self, target: &Target) -> Result<(TcpStream, Known), String> {
+    async fn dial(&self, target: &Target) -> Result<(FarStream, Known), String> {
         self.dialer.dial(target).await.map_err(|e| e.to_string())
     }
 
     async fn handshakes(&self) -> Result<&Handshakes, tls::Error> {
-        self.tls.get_or_try_init(|| handshakes(self.roots.clone())).await
+        self.tls.get_or_try_init(|| Handshakes::new(self.roots.clone())).await
     }
 }
 
@@ -162,15 +162,24 @@ impl From<io::Error> for Failure {
     }
 }
 
-async fn handshakes(roots: Roots) -> Result<Handshakes, tls::Error> {
-    let load = move || match roots {
-        Roots::Only(these) => these,
-        Roots::SystemAnd(these) => tls::system_roots().into_iter().chain(these).collect(),
-    };
-    let roots = tokio::task::spawn_blocking(load).await.unwrap_or_else(|e| std::panic::resume_unwind(e.into_panic()));
-    let http1 = tls::client_config(tls::root_store(roots))?;
-    let http2 = tls::offer_http2(&http1);
-    Ok(Handshakes { http1: TlsConnector::from(Arc::new(http1)), http2: TlsConnector::from(Arc::new(http2)) })
+impl Handshakes {
+    /// Believing what `roots` vouch for. Reads files.
+    pub(super) async fn new(roots: Roots) -> Result<Self, tls::Error> {
+        let load = move || match roots {
+            Roots::Only(these) => these,
+            Roots::SystemAnd(these) => tls::system_roots().into_iter().chain(these).collect(),
+        };
+        let loading = tokio::task::spawn_blocking(load).await;
+        let roots = loading.unwrap_or_else(|e| std::panic::resume_unwind(e.into_panic()));
+        let http1 = tls::client_config(tls::root_store(roots))?;
+        let http2 = tls::offer_http2(&http1);
+        Ok(Self { http1: TlsConnector::from(Arc::new(http1)), http2: TlsConnector::from(Arc::new(http2)) })
+    }
+
+    /// With nothing but HTTP/1.1 on offer.
+    pub(super) fn http1(&self) -> &TlsConnector {
+        &self.http1
+    }
 }
 
 async fn speak<T>(io: T, known: Known, http2: bool) -> hyper::Result<Opened>

@@ -1,7 +1,7 @@
 //! Sockets: listeners, sniffing, TLS in both directions, the way upstream.
 //!
 //! Knows no AWS and no faults, and could serve any intercepting proxy. What is decided above arrives here as data: which names to
-//! mint for ([`authority`]), where to dial ([`upstream`]), and commands to a live connection ([`control::ConnectionControl`]).
+//! mint for ([`authority`]), where to dial ([`upstream`]) and through which proxy ([`via`]), and commands to a live connection ([`control::ConnectionControl`]).
 
 pub mod authority;
 pub mod body;
@@ -28,6 +28,7 @@ pub mod tls;
 pub mod translate;
 pub mod tunnel;
 pub mod upstream;
+pub mod via;
 
 /// Header fields a message may have, on either side. hyper's own limit is 100, and a request with metadata can exceed it; beyond 100 it
 /// allocates room for this many per message.

@@ -86,7 +86,7 @@ fn is_within(name: &str, subtree: &str) -> bool {
     name.strip_suffix(subtree).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
 }
 
-fn is_in_block(ip: IpAddr, block: IpAddr, bits: u8) -> bool {
+pub(super) fn is_in_block(ip: IpAddr, block: IpAddr, bits: u8) -> bool {
     match (ip, block) {
         (IpAddr::V4(ip), IpAddr::V4(block)) => {
             let mask = u32::MAX.checked_shl(32 - u32::from(bits)).unwrap_or(0);

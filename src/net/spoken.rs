@@ -10,9 +10,9 @@ use std::time::{Duration, Instant};
 
 use lru::LruCache;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
 
 use super::target::Target;
+use super::via::FarStream;
 use crate::clock;
 
 /// What a far end speaks.
@@ -61,7 +61,7 @@ impl Default for Knowledge {
 }
 
 /// Asks a far end in the clear whether it speaks HTTP/2, over a connection of its own: one that speaks HTTP/1 only closes it.
-pub async fn is_http2(mut stream: TcpStream) -> bool {
+pub async fn is_http2(mut stream: FarStream) -> bool {
     let asking = async {
         stream.write_all(PREFACE_AND_SETTINGS).await?;
         let mut head = [0; FRAME_HEAD];
@@ -84,7 +84,7 @@ const MOST_KNOWN: NonZeroUsize = NonZeroUsize::new(1024).unwrap();
 
 #[cfg(test)]
 mod tests {
-    use tokio::net::TcpListener;
+    use tokio::net::{TcpListener, TcpStream};
 
     use super::*;
 
@@ -96,7 +96,7 @@ mod tests {
             far.write_all(answer).await.unwrap();
             far.read_to_end(&mut Vec::new()).await
         });
-        let is_http2 = is_http2(stream).await;
+        let is_http2 = is_http2(FarStream::Plain(stream)).await;
         let _reset = answering.await.unwrap();
         is_http2
     }

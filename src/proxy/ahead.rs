@@ -17,10 +17,25 @@ impl Ahead {
     /// Reads on until so many bytes are there, or the body ends. Nothing of a body that its client holds back until it is asked for:
     /// asking is the far end's affair.
     pub(super) async fn read(&mut self, request: &mut Request<Incoming>, most: usize) {
-        if request.headers().contains_key(EXPECT) {
-            return;
+        if !request.headers().contains_key(EXPECT) {
+            self.read_until(request, most).await;
         }
-        let mut bytes: usize = self.pieces().map(Bytes::len).sum();
+    }
+
+    /// Reads on to the end of the body, if it has no more than `most` bytes; whether it is here whole. A client that waits to be asked for
+    /// its body is asked.
+    pub(super) async fn read_whole(&mut self, request: &mut Request<Incoming>, most: usize) -> bool {
+        let left = most.saturating_sub(self.len());
+        if request.body().size_hint().lower() > left as u64 {
+            return false;
+        }
+        self.read_until(request, most.saturating_add(1)).await;
+        // A stream of HTTP/2 that was reset has no frame to show for it.
+        self.len() <= most && request.body().is_end_stream() && self.0.iter().all(Result::is_ok)
+    }
+
+    async fn read_until(&mut self, request: &mut Request<Incoming>, most: usize) {
+        let mut bytes = self.len();
         let mut broken = self.0.last().is_some_and(Result::is_err);
         while !broken && bytes < most && !request.body().is_end_stream() {
             let Some(frame) = request.body_mut().frame().await else { break };
@@ -28,26 +43,6 @@ impl Ahead {
             broken = frame.is_err();
             self.0.push(frame);
         }
-    }
-
-    /// Reads on to the end of the body, if it has no more than `most` bytes; whether it has ended. A client that waits to be asked for its
-    /// body is asked.
-    pub(super) async fn read_whole(&mut self, request: &mut Request<Incoming>, most: u64) -> bool {
-        let mut bytes = self.bytes().len() as u64;
-        if request.body().size_hint().lower() > most.saturating_sub(bytes) {
-            return false;
-        }
-        while !request.body().is_end_stream() {
-            let Some(frame) = request.body_mut().frame().await else { break };
-            bytes += frame.as_ref().ok().and_then(Frame::data_ref).map_or(0, Bytes::len) as u64;
-            let broken = frame.is_err();
-            self.0.push(frame);
-            if broken || bytes > most {
-                return false;
-            }
-        }
-        // A stream of HTTP/2 that was reset has no frame to show for it.
-        request.body().is_end_stream() && self.0.iter().all(Result::is_ok)
     }
 
     /// What was read, once more; the bytes themselves are shared.
@@ -73,6 +68,10 @@ impl Ahead {
             (first, None) => Cow::Borrowed(first.map(AsRef::as_ref).unwrap_or_default()),
             (first, second) => Cow::Owned(first.into_iter().chain(second).chain(pieces).flatten().copied().collect()),
         }
+    }
+
+    fn len(&self) -> usize {
+        self.pieces().map(Bytes::len).sum()
     }
 
     fn pieces(&self) -> impl Iterator<Item = &Bytes> {

@@ -12,13 +12,13 @@ use hyper::upgrade::Upgraded;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 
 use super::handle;
 use super::own::{self, Reason};
 use super::route::{self, Connection};
 use super::{Proxy, Sightings};
+use crate::aws::host;
 use crate::ledger::Mode;
 use crate::net::body::{ResponseBody, Watched};
 use crate::net::cut::{ConnectionEnding, Near};
@@ -30,6 +30,7 @@ use crate::net::rewind::Rewind;
 use crate::net::serve::{self, Served, Terms};
 use crate::net::sniff::{self, Hello, Speech};
 use crate::net::target::{Scheme, Target};
+use crate::net::via::FarStream;
 use crate::net::{tls, tunnel};
 
 /// The client's stream with what was sniffed put back.
@@ -79,8 +80,10 @@ async fn direct_tls(
 ) {
     let Some(hello) = hello(&proxy, &connection, &mut io, &mut seen).await else { return };
     let name = hello.server_name.as_deref().map_or_else(|| HostName::Ip(local.to_canonical()), HostName::parse);
-    let is_loopback =
-        matches!(&name, HostName::Ip(ip) if ip.is_loopback()) || name == HostName::Dns("localhost".to_owned());
+    let is_loopback = match &name {
+        HostName::Ip(ip) => ip.is_loopback(),
+        HostName::Dns(name) => host::is_local(name),
+    };
     let text = name.to_string();
     if !is_loopback && !proxy.intercepts(&text) {
         return tracing::warn!(
@@ -289,7 +292,7 @@ fn named(target: &Target, name: &str) -> Target {
 }
 
 /// Copies bytes both ways, undecrypted.
-async fn carry<S>(proxy: Arc<Proxy>, connection: Connection, mut stream: S, far: (TcpStream, Known))
+async fn carry<S>(proxy: Arc<Proxy>, connection: Connection, mut stream: S, far: (FarStream, Known))
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {

@@ -17,8 +17,8 @@ use super::ahead::Ahead;
 use super::exchange::Exchange;
 use super::route::{Connection, Route};
 use super::upgrade::Wanted;
-use super::{Proxy, inject, own, unread};
-use crate::net::body::{RequestBody, ResponseBody, Sent};
+use super::{Proxy, inject, own, resign, unread};
+use crate::net::body::{RequestBody, ResponseBody, Rewrite, Sent};
 use crate::net::cut::Broken;
 use crate::net::translate;
 use crate::net::upstream::SendError;
@@ -28,14 +28,14 @@ use crate::profile::Verdict;
 pub(super) enum NoAnswer {
     /// It broke off, and the client is to see the same.
     Broken(Broken),
-    /// It could not be reached, which Squall says in its own name.
-    Unreachable(Box<Response<ResponseBody>>),
+    /// The request could not be carried there, which Squall says in its own name.
+    Own(Box<Response<ResponseBody>>),
 }
 
 /// What is sent several times.
 struct Copies {
     head: Parts,
-    bodies: Vec<Vec<Frame<Bytes>>>,
+    bodies: Vec<RequestBody>,
 }
 
 /// Sends the request on as it came, and gives the answer as it comes.
@@ -49,10 +49,18 @@ pub(super) async fn forward(
     verdict: &Verdict,
 ) -> Result<Response<ResponseBody>, NoAnswer> {
     let (mut request, mut ahead) = (request, ahead);
+    let rewrite = match &route.real {
+        Some(real) => match resign::resign(proxy, real, &mut request, &mut ahead).await {
+            Ok(rewrite) => rewrite,
+            Err(why) => return Err(NoAnswer::Own(Box::new(own::no_route(proxy, &why, request).await))),
+        },
+        None => None,
+    };
     let (version, upgrade) = (request.version(), Wanted::take(&mut request));
     let again = Box::pin(whole(&mut request, &mut ahead, exchange, verdict)).await;
     let mut request = outgoing(route, request, ahead, exchange.sent());
-    let copies = again.map(|bodies| Copies { head: head_of(&request), bodies });
+    let copies = again.map(|bodies| Copies::new(&request, rewrite.as_deref(), bodies));
+    request.body_mut().through(rewrite);
     if let Some(pace) = inject::paced(verdict) {
         request.body_mut().paced(pace);
     }
@@ -78,7 +86,7 @@ pub(super) async fn forward(
             let (head, body) = unsent.into_parts();
             let mut answer = own::answer(own::Reason::UpstreamUnreachable, &text);
             unread::settle(proxy, version, &head.headers, body, &mut answer).await;
-            Err(NoAnswer::Unreachable(Box::new(answer)))
+            Err(NoAnswer::Own(Box::new(answer)))
         }
         Err(SendError::NoAnswer { target, source }) => {
             tracing::debug!("{target} broke off without an answer: {source}");
@@ -90,7 +98,7 @@ pub(super) async fn forward(
 /// Takes an answer from the far end that nobody will get: whole, where that is quick, so that the connection can serve again.
 pub(super) async fn throw_away(answer: Response<ResponseBody>) {
     let mut body = answer.into_body();
-    let _broken = tokio::time::timeout(THROWING, unread::drain(&mut body, LARGEST_KEPT)).await;
+    let _broken = tokio::time::timeout(THROWING, unread::drain(&mut body, LARGEST_KEPT as u64)).await;
 }
 
 /// If a rule has the request sent several times: its body for all times but the first, for which it is left in `ahead`.
@@ -109,11 +117,20 @@ async fn whole(
 }
 
 impl Copies {
+    fn new<B>(request: &Request<B>, rewrite: Option<&dyn Rewrite>, bodies: Vec<Vec<Frame<Bytes>>>) -> Self {
+        let again = |frames| {
+            let mut body = RequestBody::again(frames);
+            body.through(rewrite.map(Rewrite::once_more));
+            body
+        };
+        Self { head: head_of(request), bodies: bodies.into_iter().map(again).collect() }
+    }
+
     /// Sends them one after the other; how many were answered.
     async fn send(self, proxy: &Proxy, connection: &Connection, route: &Route) -> u32 {
         let mut answered = 0;
         for body in self.bodies {
-            let request = Request::from_parts(self.head.clone(), RequestBody::again(body));
+            let request = Request::from_parts(self.head.clone(), body);
             match proxy.upstream.send(&route.to, &connection.streams, request).await {
                 Ok(response) => {
                     answered += 1;
@@ -153,5 +170,5 @@ fn outgoing(route: &Route, request: Request<Incoming>, ahead: Ahead, sent: Arc<S
 
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 /// Of a request's body that is to be sent again, and of an answer's that nobody gets.
-const LARGEST_KEPT: u64 = 1 << 20;
+const LARGEST_KEPT: usize = 1 << 20;
 const THROWING: Duration = Duration::from_secs(5);

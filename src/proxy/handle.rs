@@ -11,8 +11,8 @@ use super::ahead::Ahead;
 use super::exchange::{Exchange, ExchangeBody};
 use super::forward::{NoAnswer, forward};
 use super::inject::{self, Given};
-use super::route::{self, Connection, Route};
-use super::{own, unread};
+use super::own;
+use super::route::{self, Addressed, Connection};
 use crate::aws::protocol;
 use crate::aws::request::{self, AwsRequest, Foreign, Head, MOST_OF_BODY};
 use crate::aws::{member, resource};
@@ -27,25 +27,26 @@ pub async fn handle(
     request: Request<Incoming>,
 ) -> Result<Response<ExchangeBody>, StreamReset> {
     let mut exchange = Exchange::open(&proxy, &connection, &request);
-    let route = match route::route(&proxy, &connection, &request) {
-        Ok(route) => route,
-        Err(no_route) => {
-            let (head, body) = request.into_parts();
-            let mut answer = own::answer(no_route.reason, &no_route.text);
-            unread::settle(&proxy, head.version, &head.headers, body, &mut answer).await;
-            return Ok(exchange.own_answer(answer));
-        }
+    let addressed = match route::addressed(&proxy, &connection, &request) {
+        Ok(addressed) => addressed,
+        Err(no_route) => return Ok(exchange.own_answer(own::no_route(&proxy, &no_route, request).await)),
     };
     let ruling = proxy.live.load();
-    let (mut request, mut ahead, mut aws) = understand(&ruling, &connection, &route, request).await;
-    exchange.understood(route.mode, route.host.clone(), &aws);
+    let (mut request, mut ahead, mut aws) = understand(&ruling, &connection, &addressed, request).await;
+    exchange.understood(addressed.mode, addressed.host.clone(), &aws);
+    let route = match route::route(&proxy, &connection, &addressed, aws.as_ref().ok()).await {
+        Ok(route) => route,
+        Err(no_route) => return Ok(exchange.own_answer(own::no_route(&proxy, &no_route, request).await)),
+    };
     if let Some(rule) = connection.progress.silenced_by.get() {
         return Err(exchange.silenced(rule.clone()).await);
     }
-    let verdict = aws.as_ref().map_or_else(
-        |_| Verdict::default(),
-        |aws| ruling.decide(&seen(&connection, &route, &request, aws, &ahead.bytes()), proxy.live.now()),
-    );
+    let verdict = match &aws {
+        Ok(aws) if !proxy.lets_all_pass() => {
+            ruling.decide(&seen(&connection, &addressed, &request, aws, &ahead.bytes()), proxy.live.now())
+        }
+        _ => Verdict::default(),
+    };
     exchange.decided(&verdict);
     inject::before(&verdict).await;
     let (Some((rule, instead)), Ok(aws)) = (&verdict.instead, &mut aws) else {
@@ -54,7 +55,7 @@ pub async fn handle(
             Err(why) => no_answer(exchange, why).await,
         };
     };
-    look_closer(&route, &mut request, &mut ahead, aws, instead).await;
+    look_closer(&addressed, &mut request, &mut ahead, aws, instead).await;
     let mut unsent = Some(request);
     if let Some(request) = unsent.take_if(|_| verdict.goes_on()) {
         // Carried out, and the client will not hear of it.
@@ -71,47 +72,47 @@ pub async fn handle(
 async fn no_answer(exchange: Exchange, why: NoAnswer) -> Result<Response<ExchangeBody>, StreamReset> {
     match why {
         NoAnswer::Broken(broken) => Err(exchange.unanswered(&broken).await),
-        NoAnswer::Unreachable(answer) => Ok(exchange.own_answer(*answer)),
+        NoAnswer::Own(answer) => Ok(exchange.own_answer(*answer)),
     }
 }
 
-fn head<'a>(route: &'a Route, request: &'a Request<Incoming>) -> Head<'a> {
+fn head<'a>(addressed: &'a Addressed, request: &'a Request<Incoming>) -> Head<'a> {
     let uri = request.uri();
     let headers = request.headers();
-    Head { method: request.method(), host: &route.host, path: uri.path(), query: uri.query(), headers }
+    Head { method: request.method(), host: &addressed.host, path: uri.path(), query: uri.query(), headers }
 }
 
 /// What rules look at.
 fn seen<'a>(
     connection: &Connection,
-    route: &'a Route,
+    addressed: &'a Addressed,
     request: &'a Request<Incoming>,
     aws: &'a AwsRequest,
     body: &'a [u8],
 ) -> Seen<'a> {
-    Seen { request: aws, head: head(route, request), body, peer: Some(connection.client.ip()) }
+    Seen { request: aws, head: head(addressed, request), body, peer: Some(connection.client.ip()) }
 }
 
 /// Decodes a request, looking into its body only where the head leaves a doubt, or a rule asks for what the body alone tells.
 async fn understand(
     ruling: &Ruling,
     connection: &Connection,
-    route: &Route,
+    addressed: &Addressed,
     mut request: Request<Incoming>,
 ) -> (Request<Incoming>, Ahead, Result<AwsRequest, Foreign>) {
     let mut ahead = Ahead::default();
-    if request::needs_body(&head(route, &request)) {
+    if request::needs_body(&head(addressed, &request)) {
         ahead.read(&mut request, MOST_OF_BODY).await;
     }
-    let mut aws = request::decode(&head(route, &request), &ahead.bytes());
+    let mut aws = request::decode(&head(addressed, &request), &ahead.bytes());
     if let Ok(aws) = &mut aws {
         ruling.plan.settle(aws);
         if ahead.is_empty()
             && !is_conversation(&request)
-            && asks_for_body(ruling, &seen(connection, route, &request, aws, b""))
+            && asks_for_body(ruling, &seen(connection, addressed, &request, aws, b""))
         {
             ahead.read(&mut request, MOST_OF_BODY).await;
-            aws.is_about(resource::read(aws, &head(route, &request), &ahead.bytes()));
+            aws.is_about(resource::read(aws, &head(addressed, &request), &ahead.bytes()));
         }
     }
     (request, ahead, aws)
@@ -119,17 +120,17 @@ async fn understand(
 
 /// Reads as much of the request as the error that answers it, if one does, tells of it.
 async fn look_closer(
-    route: &Route,
+    addressed: &Addressed,
     request: &mut Request<Incoming>,
     ahead: &mut Ahead,
     aws: &mut AwsRequest,
     instead: &Instead,
 ) {
     let Instead::Error(error) = instead.at_last() else { return };
-    let most = protocol::asks_body(aws, &head(route, request), error);
+    let most = protocol::asks_body(aws, &head(addressed, request), error);
     if most > 0 && !is_conversation(request) {
         ahead.read(request, most).await;
-        protocol::look_into(aws, &head(route, request), error, &ahead.bytes());
+        protocol::look_into(aws, &head(addressed, request), error, &ahead.bytes());
     }
 }
 

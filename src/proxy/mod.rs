@@ -1,34 +1,37 @@
 //! The request path: from an accepted connection to a closed ledger entry.
 //!
 //! [`connection`] takes a connection up to HTTP, [`handle`] carries one exchange through, [`inject`] is the only place where trouble
-//! is made, and [`exchange`] keeps what happened until it can be recorded. Which service is which is none of this module's business.
+//! is made, and [`exchange`] keeps what happened until it can be recorded. [`route`] and [`destination`] say where a request goes. Which service is which is none of this module's business.
 
 mod ahead;
 pub mod connection;
 mod corrupt;
+pub mod destination;
 pub mod exchange;
 mod forward;
 pub mod handle;
+pub mod identity;
 pub mod inject;
 pub mod own;
 pub mod patience;
+mod resign;
 pub mod route;
 pub mod unread;
 pub mod upgrade;
 
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::aws::partition;
+use self::destination::Destinations;
+use self::identity::Identity;
+use crate::aws::{host, partition};
 use crate::ledger::{Connections, Ledger};
 use crate::net::authority::CertificateAuthority;
 use crate::net::limits::Limits;
 use crate::net::name::{HostName, Permitted};
-use crate::net::target::Target;
 use crate::net::upstream::Upstream;
 use crate::profile::Live;
 
@@ -38,8 +41,10 @@ pub struct Proxy {
     pub authority: CertificateAuthority,
     /// The way to far ends.
     pub upstream: Upstream,
-    /// Where every AWS host is sent instead, if anywhere.
-    pub emulator: Option<Arc<Target>>,
+    /// Where what is for AWS is sent instead, if anywhere.
+    pub destinations: Destinations,
+    /// Whom we sign as where a host had to change.
+    pub identity: Identity,
     /// Hosts beside AWS's whose TLS is terminated.
     pub intercept: Permitted,
     /// The addresses we listen on: a request to one of them is for the endpoint.
@@ -50,6 +55,8 @@ pub struct Proxy {
     pub ledger: Ledger,
     /// Whether injected answers carry `x-squall-fault`.
     pub marked: bool,
+    /// Whether everything passes, whatever the plan says: the panic button.
+    pub passing: AtomicBool,
     /// Signs of life that are not exchanges.
     pub sightings: Sightings,
     /// Calls that were asked to wait.
@@ -79,11 +86,23 @@ impl Proxy {
         partition::is_api_host(host) || self.intercept.allows(&HostName::parse(host))
     }
 
+    /// Whether the panic button is pressed: everything passes, whatever the plan says.
+    pub fn lets_all_pass(&self) -> bool {
+        self.passing.load(Ordering::Relaxed)
+    }
+
+    /// Lets everything pass, or no longer. Whether it does now.
+    pub fn press_panic_button(&self) -> bool {
+        !self.passing.fetch_not(Ordering::Relaxed)
+    }
+
     /// Whether this target is one of our own listeners.
     pub fn is_self(&self, host: &str, port: u16) -> bool {
         let here = |address: &SocketAddr| match HostName::parse(host) {
             HostName::Ip(ip) => ip == address.ip() || (address.ip().is_unspecified() && is_loopback(ip)),
-            HostName::Dns(name) => name == "localhost" && (is_loopback(address.ip()) || address.ip().is_unspecified()),
+            HostName::Dns(name) => {
+                host::is_local(&name) && (is_loopback(address.ip()) || address.ip().is_unspecified())
+            }
         };
         self.listening.iter().any(|address| address.port() == port && here(address))
     }

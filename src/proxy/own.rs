@@ -1,9 +1,14 @@
 //! Answers in Squall's own name: never AWS's, never injected, and marked so.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue, SERVER};
-use http::{Response, StatusCode};
+use http::{Request, Response, StatusCode};
+use hyper::body::Incoming;
 
+use super::route::NoRoute;
+use super::{Proxy, unread};
 use crate::net::body::ResponseBody;
 
 /// Why Squall itself answers: the value of `x-squall-error`.
@@ -11,8 +16,14 @@ use crate::net::body::ResponseBody;
 pub enum Reason {
     /// The request cannot be carried: it names no host, or a scheme nobody speaks.
     BadRequest,
+    /// The request must be signed anew, and cannot be.
+    CannotSign,
     /// The request would come back to Squall.
     Loop,
+    /// The request must be signed anew, and there are no credentials.
+    NoCredentials,
+    /// AWS's own host for the request cannot be told.
+    NoRealHost,
     /// An endpoint request came, and nobody said where the emulator is.
     NoUpstream,
     /// The far end cannot be reached.
@@ -24,7 +35,10 @@ impl Reason {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::BadRequest => "bad-request",
+            Self::CannotSign => "cannot-sign",
             Self::Loop => "loop",
+            Self::NoCredentials => "no-credentials",
+            Self::NoRealHost => "no-real-host",
             Self::NoUpstream => "no-upstream",
             Self::UpstreamUnreachable => "upstream-unreachable",
         }
@@ -34,9 +48,21 @@ impl Reason {
         match self {
             Self::BadRequest => StatusCode::BAD_REQUEST,
             Self::Loop => StatusCode::LOOP_DETECTED,
-            Self::NoUpstream | Self::UpstreamUnreachable => StatusCode::BAD_GATEWAY,
+            Self::CannotSign
+            | Self::NoCredentials
+            | Self::NoRealHost
+            | Self::NoUpstream
+            | Self::UpstreamUnreachable => StatusCode::BAD_GATEWAY,
         }
     }
+}
+
+/// The answer to a request that cannot be carried.
+pub(super) async fn no_route(proxy: &Arc<Proxy>, why: &NoRoute, request: Request<Incoming>) -> Response<ResponseBody> {
+    let (head, body) = request.into_parts();
+    let mut answer = answer(why.reason, &why.text);
+    unread::settle(proxy, head.version, &head.headers, body, &mut answer).await;
+    answer
 }
 
 /// An answer that says in plain text what went wrong and what to do.

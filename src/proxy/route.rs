@@ -9,8 +9,11 @@ use http::header::HOST;
 use http::{HeaderMap, Method, Request, Version};
 
 use super::Proxy;
+use super::destination::Destination;
 use super::own::Reason;
+use crate::aws::host::{self, RealHost};
 use crate::aws::partition;
+use crate::aws::request::AwsRequest;
 use crate::ledger::Mode;
 use crate::net::control::ConnectionControl;
 use crate::net::streams::Streams;
@@ -45,17 +48,26 @@ pub struct Progress {
     pub silenced_by: OnceLock<RuleName>,
 }
 
-/// Where one request goes.
+/// What a request says of where it goes, before it is understood.
 #[derive(Clone, Debug)]
-pub struct Route {
+pub struct Addressed {
     /// How the client reached us.
     pub mode: Mode,
     /// The host the client named, without port.
     pub host: CompactString,
-    /// Where it is sent: the host itself, or the emulator in its place.
+    /// The far end the client means; `None`: us, as its endpoint.
+    pub target: Option<Arc<Target>>,
+}
+
+/// Where one request goes.
+#[derive(Clone, Debug)]
+pub struct Route {
+    /// Where it is sent: the host itself, or another in its place.
     pub to: Arc<Target>,
     /// Whether the client spoke TLS and `to` does not: an emulator must be told, as it builds URLs from it.
     pub tls_ends_here: bool,
+    /// What the request must name and be signed for instead of what it says.
+    pub real: Option<RealHost>,
 }
 
 /// A request that goes nowhere, and why.
@@ -67,29 +79,67 @@ pub struct NoRoute {
     pub text: String,
 }
 
-/// Finds a request's route. The emulator, if there is one, stands in for every AWS host and for the endpoint.
-pub fn route<B>(proxy: &Proxy, connection: &Connection, request: &Request<B>) -> Result<Route, NoRoute> {
+/// Reads where a request is for.
+pub fn addressed<B>(proxy: &Proxy, connection: &Connection, request: &Request<B>) -> Result<Addressed, NoRoute> {
     if request.method() == Method::CONNECT {
         let text = "CONNECT works on a plain connection to Squall, not inside TLS or another tunnel".to_owned();
         return Err(NoRoute { reason: Reason::BadRequest, text });
     }
     if let Some(target) = &connection.target {
         let host = named_host(request).unwrap_or(&target.host).into();
-        return Ok(replace(proxy, connection, connection.mode, host, target));
+        return Ok(Addressed { mode: connection.mode, host, target: Some(Arc::clone(target)) });
     }
     // In HTTP/2 the form says nothing: every request names scheme and authority.
     let names_another = request.version() != Version::HTTP_2;
-    match (request.uri().scheme_str(), request.uri().authority()) {
-        (Some(scheme), Some(authority)) if names_another => {
-            let target = absolute(scheme, authority)?;
-            if proxy.is_self(&target.host, target.port) {
-                return endpoint(proxy, connection, request);
-            }
-            let host = target.host.clone();
-            Ok(replace(proxy, connection, Mode::Absolute, host, &Arc::new(target)))
+    if let (Some(scheme), Some(authority), true) =
+        (request.uri().scheme_str(), request.uri().authority(), names_another)
+    {
+        let target = absolute(scheme, authority)?;
+        if !proxy.is_self(&target.host, target.port) {
+            return Ok(Addressed { mode: Mode::Absolute, host: target.host.clone(), target: Some(Arc::new(target)) });
         }
-        _ => endpoint(proxy, connection, request),
     }
+    if proxy.destinations.is_empty() {
+        return Err(no_upstream("Squall does not know where to send it"));
+    }
+    let host = named_host(request).unwrap_or_default().into();
+    Ok(Addressed { mode: connection.mode, host, target: None })
+}
+
+/// Finds the route of a request that may be understood by now. An emulator stands in for AWS's hosts and for the endpoint; where AWS
+/// itself does for the endpoint, its host is put together from what the request means.
+pub async fn route(
+    proxy: &Proxy,
+    connection: &Connection,
+    addressed: &Addressed,
+    aws: Option<&AwsRequest>,
+) -> Result<Route, NoRoute> {
+    let readings = aws.map(|aws| aws.readings.as_slice()).unwrap_or_default();
+    let services = readings.iter().map(|reading| reading.service);
+    let Some(target) = &addressed.target else {
+        return match proxy.destinations.of(services) {
+            Some(Destination::Emulator(emulator)) => Ok(to_emulator(connection, emulator)),
+            Some(Destination::RealAws) => to_real_aws(proxy, addressed, aws).await,
+            None => Err(no_upstream("no --upstream is given for its service")),
+        };
+    };
+    let stand_in = if aws.is_some() && partition::is_api_host(&target.host) {
+        proxy.destinations.of(services)
+    } else {
+        stand_in(proxy, target)
+    };
+    Ok(match stand_in {
+        Some(Destination::Emulator(emulator)) => to_emulator(connection, emulator),
+        Some(Destination::RealAws) | None => straight(target),
+    })
+}
+
+fn no_upstream(why: &str) -> NoRoute {
+    let text = format!(
+        "this request came to Squall as an endpoint, and {why}; start it with --upstream http://HOST:PORT (your emulator) or \
+         --upstream aws, or set HTTPS_PROXY instead of AWS_ENDPOINT_URL"
+    );
+    NoRoute { reason: Reason::NoUpstream, text }
 }
 
 fn absolute(scheme: &str, authority: &http::uri::Authority) -> Result<Target, NoRoute> {
@@ -104,40 +154,47 @@ fn absolute(scheme: &str, authority: &http::uri::Authority) -> Result<Target, No
     Ok(Target::from_authority(scheme, authority))
 }
 
-fn endpoint<B>(proxy: &Proxy, connection: &Connection, request: &Request<B>) -> Result<Route, NoRoute> {
-    let Some(emulator) = &proxy.emulator else {
-        let text = "this request came to Squall as an endpoint, and Squall does not know where to send it; \
-                    start it with --upstream http://HOST:PORT (your emulator), or set HTTPS_PROXY instead of AWS_ENDPOINT_URL"
-            .to_owned();
-        return Err(NoRoute { reason: Reason::NoUpstream, text });
-    };
-    let host = named_host(request).unwrap_or_default().into();
-    Ok(to_emulator(connection, connection.mode, host, emulator))
+fn straight(target: &Arc<Target>) -> Route {
+    Route { to: Arc::clone(target), tls_ends_here: false, real: None }
 }
 
-fn to_emulator(connection: &Connection, mode: Mode, host: CompactString, emulator: &Arc<Target>) -> Route {
+fn to_emulator(connection: &Connection, emulator: &Arc<Target>) -> Route {
     let tls_ends_here = connection.secure && emulator.scheme == Scheme::Http;
-    Route { mode, host, to: Arc::clone(emulator), tls_ends_here }
+    Route { to: Arc::clone(emulator), tls_ends_here, real: None }
 }
 
-fn replace(proxy: &Proxy, connection: &Connection, mode: Mode, host: CompactString, target: &Arc<Target>) -> Route {
-    match stand_in(proxy, target) {
-        Some(emulator) => to_emulator(connection, mode, host, emulator),
-        None => Route { mode, host, to: Arc::clone(target), tls_ends_here: false },
+async fn to_real_aws(proxy: &Proxy, addressed: &Addressed, aws: Option<&AwsRequest>) -> Result<Route, NoRoute> {
+    // A client that names AWS's host, and came here all the same, has signed for it.
+    if partition::is_api_host(&addressed.host) {
+        return Ok(straight(&Arc::new(Target::new(Scheme::Https, &addressed.host, 443))));
     }
+    let unknown = |why: &dyn std::fmt::Display| NoRoute {
+        reason: Reason::NoRealHost,
+        text: format!("AWS's own host for this request cannot be told: {why}"),
+    };
+    let aws = aws.ok_or_else(|| unknown(&"nothing in it speaks of a service of AWS's"))?;
+    let own = if aws.region.is_none() { proxy.identity.region().await } else { None };
+    let real = host::real(aws, &addressed.host, own.as_deref()).map_err(|why| unknown(&why))?;
+    let to = Arc::new(Target::new(Scheme::Https, &real.name, 443));
+    Ok(Route { to, tls_ends_here: false, real: Some(real) })
 }
 
 /// Where everything on this connection goes, as far as that is known before its first request.
 pub fn far_end<'a>(proxy: &'a Proxy, connection: &'a Connection) -> Option<&'a Arc<Target>> {
-    match &connection.target {
-        Some(target) => stand_in(proxy, target).or(Some(target)),
-        None => proxy.emulator.as_ref(),
+    let stand_in = match &connection.target {
+        Some(target) => stand_in(proxy, target),
+        None => proxy.destinations.only(),
+    };
+    match stand_in {
+        Some(Destination::Emulator(emulator)) => Some(emulator),
+        Some(Destination::RealAws) | None => connection.target.as_ref(),
     }
 }
 
-/// The emulator, if it stands in for this host.
-fn stand_in<'a>(proxy: &'a Proxy, target: &Target) -> Option<&'a Arc<Target>> {
-    proxy.emulator.as_ref().filter(|_| partition::is_api_host(&target.host))
+/// What stands in for this host, if anything does: told from the host alone.
+fn stand_in<'a>(proxy: &'a Proxy, target: &Target) -> Option<&'a Destination> {
+    let is_aws = !proxy.destinations.is_empty() && partition::is_api_host(&target.host);
+    is_aws.then(|| proxy.destinations.of(host::services_at(&target.host))).flatten()
 }
 
 /// The host the request is for, without port and brackets: HTTP/2's `:authority`, or the Host field.

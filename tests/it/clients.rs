@@ -11,6 +11,8 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::process::Stdio;
 
+use aws_credential_types::Credentials;
+
 use crate::support::sigv4::{KEY_ID, SECRET, Signed, verify};
 use crate::support::toolchain::{self, Runner, say};
 use crate::support::upstream::{Http2, Request, Upstream};
@@ -109,6 +111,44 @@ async fn the_sdk_for_rust_sends_through_connect_what_it_sends_without_squall() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_sdk_for_rust_sends_to_squall_as_its_endpoint_what_it_sends_without_squall() {
     to_the_endpoint(&RUST).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_boto3_sends_to_the_endpoint_reaches_aws_signed_for_it() {
+    in_front_of_aws(&BOTO3).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_aws_cli_sends_to_the_endpoint_reaches_aws_signed_for_it() {
+    in_front_of_aws(&CLI).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_sdk_for_javascript_sends_to_the_endpoint_reaches_aws_signed_for_it() {
+    in_front_of_aws(&JAVASCRIPT).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_sdk_for_rust_sends_to_the_endpoint_reaches_aws_signed_for_it() {
+    in_front_of_aws(&RUST).await;
+}
+
+/// The program has keys of its own, which AWS does not know, and no other address than Squall's.
+async fn in_front_of_aws(client: &'static Client) {
+    let Some(runner) = ready(client).await else { return };
+    let aws = Upstream::tls_http2(answers::answer).await;
+    let own = Credentials::new(KEY_ID, SECRET, None, None, "test");
+    let squall = squall::calm().in_front_of_aws(&aws, own).run();
+    let keys = ("AKIDOFTHECLIENT", "unknown to AWS");
+    let seen = run_with(keys, client, &runner, ("AWS_ENDPOINT_URL", squall.address), "", &aws).await;
+    assert_eq!(seen.requests.len(), client.over_http.requests);
+    for request in &seen.requests {
+        let host = request.field("host").unwrap();
+        assert!(host.ends_with(".amazonaws.com"), "{host}");
+    }
+    let kinds = signed(&seen.requests);
+    let kinds: String = kinds.iter().map(|(kind, count)| format!("\n  {count:3} {kind}")).collect();
+    say(&format!("{} in front of AWS: {} requests{kinds}\n", client.name, seen.requests.len()));
 }
 
 async fn through_connect(client: &'static Client) {
@@ -210,12 +250,24 @@ struct Seen {
 
 /// Runs the program to its end, with the variable that leads it to `way`.
 async fn run(client: &Client, runner: &Runner, way: (&str, SocketAddr), root: &str, aws: &Upstream) -> Seen {
+    run_with((KEY_ID, SECRET), client, runner, way, root, aws).await
+}
+
+/// As [`run`], with these keys.
+async fn run_with(
+    keys: (&str, &str),
+    client: &Client,
+    runner: &Runner,
+    way: (&str, SocketAddr),
+    root: &str,
+    aws: &Upstream,
+) -> Seen {
     let own = tempfile::tempdir().unwrap();
     let ca = own.path().join("ca.pem");
     std::fs::write(&ca, root).unwrap();
     let mut program = runner.command(client.program);
     program.env("HOME", own.path()).env("TMPDIR", own.path()).current_dir(own.path());
-    program.env("AWS_ACCESS_KEY_ID", KEY_ID).env("AWS_SECRET_ACCESS_KEY", SECRET);
+    program.env("AWS_ACCESS_KEY_ID", keys.0).env("AWS_SECRET_ACCESS_KEY", keys.1);
     // Python's sets else have an order of their own on each run, and botocore writes one into User-Agent.
     program.env("PYTHONHASHSEED", "0");
     program.env("AWS_EC2_METADATA_DISABLED", "true").env(way.0, format!("http://{}", way.1));

@@ -3,16 +3,16 @@
 use std::collections::VecDeque;
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use ::squall::ledger::Mode;
 use ::squall::net::sniff::{self, Hello, Speech};
 use ::squall::net::target::{Scheme, Target};
 use ::squall::net::translate;
-use ::squall::proxy::route::{self, Connection};
+use ::squall::proxy::route::{self, Addressed, Connection, Route};
 use bytes::BytesMut;
 use http::{HeaderValue, Request, Uri};
 use proptest::prelude::*;
@@ -264,6 +264,18 @@ fn connection() -> Connection {
     }
 }
 
+/// What a request says of where it goes, and where it goes; an emulator is told at once.
+fn routed(squall: &Squall, request: &Request<()>) -> (Addressed, Route) {
+    let (proxy, connection) = (squall.proxy(), connection());
+    let addressed = route::addressed(proxy, &connection, request).unwrap();
+    let route =
+        match pin!(route::route(proxy, &connection, &addressed, None)).poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(route) => route.unwrap(),
+            Poll::Pending => panic!("nothing to wait for"),
+        };
+    (addressed, route)
+}
+
 /// Runs cases against the routes of a Squall that has an emulator at port 9.
 fn against_routes<S: Strategy>(cases: S, holds: impl Fn(&Squall, S::Value) -> Result<(), TestCaseError>) {
     let runtime = runtime();
@@ -285,9 +297,9 @@ fn an_absolute_target_names_where_a_request_goes() {
         let name = if secure { "https" } else { "http" };
         let uri: Uri = format!("{name}://{user}{written}{port_text}{path}").parse().unwrap();
         let request = Request::builder().uri(uri).header("host", "elsewhere").body(()).unwrap();
-        let route = route::route(squall.proxy(), &connection(), &request).unwrap();
-        prop_assert_eq!(route.mode, Mode::Absolute);
-        prop_assert_eq!(&route.host, &host);
+        let (addressed, route) = routed(squall, &request);
+        prop_assert_eq!(addressed.mode, Mode::Absolute);
+        prop_assert_eq!(&addressed.host, &host);
         prop_assert_eq!(&*route.to, &Target::new(scheme, &host, port.unwrap_or_else(|| scheme.default_port())));
         let mut origin = request.uri().clone();
         translate::origin_form(&mut origin);
@@ -302,8 +314,8 @@ fn a_host_field_is_read_without_its_port_and_brackets() {
     against_routes((hosts(), prop::option::of(any::<u16>())), |squall, ((written, host), port)| {
         let field = port.map_or_else(|| written.clone(), |port| format!("{written}:{port}"));
         let request = Request::builder().uri("/").header("host", field).body(()).unwrap();
-        let route = route::route(squall.proxy(), &connection(), &request).unwrap();
-        prop_assert_eq!((route.mode, &route.host, route.to.port), (Mode::Endpoint, &host.into(), 9));
+        let (addressed, route) = routed(squall, &request);
+        prop_assert_eq!((addressed.mode, &addressed.host, route.to.port), (Mode::Endpoint, &host.into(), 9));
         Ok(())
     });
 }
@@ -313,7 +325,7 @@ fn whatever_a_host_field_holds_an_endpoint_request_goes_to_the_emulator() {
     against_routes(prop::collection::vec(any::<u8>(), 0..40), |squall, bytes| {
         let Ok(value) = HeaderValue::from_bytes(&bytes) else { return Ok(()) };
         let request = Request::builder().uri("/").header("host", value).body(()).unwrap();
-        let route = route::route(squall.proxy(), &connection(), &request).unwrap();
+        let (_, route) = routed(squall, &request);
         prop_assert_eq!(route.to.port, 9);
         Ok(())
     });

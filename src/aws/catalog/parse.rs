@@ -2,19 +2,21 @@
 
 use std::sync::OnceLock;
 
-use super::{Catalog, Contents, ErrorShape, Input, Member, MemberKind, Operation, Place, Service};
+use super::{Catalog, Contents, ErrorShape, Input, Member, MemberKind, Operation, Partition, Place, Service};
 use crate::aws::request::Protocol;
 
 pub(super) fn catalog(text: &'static str) -> Catalog {
     let (head, mut rest) = text.split_once('\n').unwrap_or((text, ""));
     let version = head.splitn(3, ' ').nth(2).unwrap_or_default();
-    let mut suffixes = Vec::new();
+    let (mut suffixes, mut partitions) = (Vec::new(), Vec::new());
     let mut services: Vec<Service> = Vec::with_capacity(512);
     let mut body = rest;
     while !rest.is_empty() {
         let (line, after) = rest.split_once('\n').unwrap_or((rest, ""));
         if let Some(suffix) = line.strip_prefix("suffix\t") {
             suffixes.push(suffix);
+        } else if let Some(partition) = line.strip_prefix("partition\t") {
+            partitions.push(parse_partition(partition));
         } else if line.starts_with("service\t") {
             close(&mut services, body, rest);
             services.push(parse_service(line));
@@ -23,7 +25,22 @@ pub(super) fn catalog(text: &'static str) -> Catalog {
         rest = after;
     }
     close(&mut services, body, "");
-    Catalog { version, suffixes, services }
+    Catalog { version, suffixes, partitions, services }
+}
+
+fn parse_partition(line: &'static str) -> Partition {
+    let mut fields = line.split('\t');
+    let name = fields.next().unwrap_or_default();
+    let mut partition = Partition { name, suffix: "", dual_suffix: "", beginning: "" };
+    for (key, value) in fields.filter_map(|field| field.split_once('=')) {
+        match key {
+            "suffix" => partition.suffix = value,
+            "dual" => partition.dual_suffix = value,
+            "regions" => partition.beginning = value,
+            _ => {}
+        }
+    }
+    partition
 }
 
 /// Gives the last service its lines: what lies between `body` and `next`, both ends of the same text.
@@ -48,6 +65,7 @@ fn parse_service(line: &'static str) -> Service {
         xml_namespace: None,
         global_endpoint: None,
         query_compatible: false,
+        hosts: "",
         text: "",
         contents: OnceLock::new(),
         routes: OnceLock::new(),
@@ -65,6 +83,7 @@ fn parse_service(line: &'static str) -> Service {
             "xmlns" => service.xml_namespace = Some(value),
             "global" => service.global_endpoint = Some(value),
             "querycompat" => service.query_compatible = true,
+            "at" => service.hosts = value,
             _ => {}
         }
     }

@@ -1,5 +1,6 @@
 //! A request's body on its way up.
 
+use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -16,7 +17,7 @@ use crate::net::expect::{Gate, Waiting};
 use crate::net::pace::{self, Pace};
 
 /// What a request's body can fail with.
-type BoxError = Box<dyn std::error::Error + Send + Sync>;
+pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// A request body: what was read of it in advance, then the rest as it comes.
 #[derive(Debug)]
@@ -27,7 +28,18 @@ pub struct RequestBody {
     http2: bool,
     sent: Arc<Sent>,
     length_hidden: bool,
+    rewrite: Option<Box<dyn Rewrite>>,
     pace: Option<Box<Pace>>,
+}
+
+/// Changes a request's body on its way out, piece by piece.
+pub trait Rewrite: fmt::Debug + Send {
+    /// Takes the next piece, and gives what can go out; that may be nothing yet.
+    fn take(&mut self, data: &Bytes) -> Result<Bytes, BoxError>;
+    /// The body has ended; an error breaks it off instead.
+    fn end(&mut self) -> Result<(), BoxError>;
+    /// The same as it is now, for the body that is sent once more.
+    fn once_more(&self) -> Box<dyn Rewrite>;
 }
 
 /// What became of a request's body so far.
@@ -59,6 +71,11 @@ impl RequestBody {
         self.pace = Some(Box::new(Pace::new(terms, self.size_hint().exact())));
     }
 
+    /// Sends what this makes of it instead.
+    pub fn through(&mut self, rewrite: Option<Box<dyn Rewrite>>) {
+        self.rewrite = rewrite;
+    }
+
     /// Holds it back until the gate opens.
     pub fn behind(&mut self, gate: &Gate) {
         self.gate = Some(gate.wait());
@@ -78,26 +95,56 @@ impl RequestBody {
             http2: false,
             sent: Arc::default(),
             length_hidden: false,
+            rewrite: None,
             pace: None,
         }
     }
 
-    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        match (self.ahead.next(), self.rest.as_mut()) {
-            (Some(frame), _) => Poll::Ready(Some(frame)),
-            (None, Some(rest)) => Pin::new(rest).poll_frame(cx),
-            (None, None) => Poll::Ready(None),
+    /// The next piece as it came.
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        let frame = match (self.ahead.next(), self.rest.as_mut()) {
+            (Some(frame), _) => Some(frame),
+            (None, Some(rest)) => ready!(Pin::new(rest).poll_frame(cx)),
+            (None, None) => None,
+        };
+        if frame.is_none() && self.http2 && !self.has_come() {
+            // An RST_STREAM of NO_ERROR, for which hyper gives no error: half a body must not pass for a whole one.
+            return Poll::Ready(Some(Err(StreamReset::from(Reason::CANCEL).into())));
+        }
+        Poll::Ready(frame.map(|frame| frame.map_err(Into::into)))
+    }
+
+    /// The next piece as it is to be.
+    fn poll_rewritten(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        loop {
+            let frame = ready!(self.poll_next(cx)).transpose()?;
+            let Some(rewrite) = &mut self.rewrite else { return Poll::Ready(frame.map(Ok)) };
+            let Some(frame) = frame else {
+                rewrite.end()?;
+                self.rewrite = None;
+                return Poll::Ready(None);
+            };
+            match frame.into_data() {
+                Ok(data) => {
+                    let data = rewrite.take(&data)?;
+                    if !data.is_empty() {
+                        return Poll::Ready(Some(Ok(Frame::data(data))));
+                    }
+                }
+                Err(trailers) => return Poll::Ready(Some(Ok(trailers))),
+            }
         }
     }
 
-    fn poll_paced(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+    /// The next piece when it is due.
+    fn poll_paced(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         loop {
             if let Some(pace) = &mut self.pace
                 && let Some(piece) = ready!(pace.poll_piece(cx))
             {
                 return Poll::Ready(Some(Ok(Frame::data(piece))));
             }
-            let next = ready!(self.poll_next(cx));
+            let next = ready!(self.poll_rewritten(cx));
             match (&mut self.pace, next) {
                 (Some(pace), Some(Ok(frame))) if frame.is_data() => {
                     pace.hold(frame.into_data().unwrap_or_default());
@@ -105,6 +152,11 @@ impl RequestBody {
                 (_, next) => return Poll::Ready(next),
             }
         }
+    }
+
+    /// Whether all of it is here.
+    fn has_come(&self) -> bool {
+        self.ahead.as_slice().is_empty() && self.rest.as_ref().is_none_or(Body::is_end_stream)
     }
 
     fn held(&self) -> u64 {
@@ -138,25 +190,20 @@ impl Body for RequestBody {
             self.gate = None;
         }
         let frame = ready!(self.poll_paced(cx));
-        if frame.is_none() && self.http2 && !self.is_end_stream() {
-            self.sent.broken.store(true, Ordering::Release);
-            // An RST_STREAM of NO_ERROR, for which hyper gives no error: half a body must not pass for a whole one.
-            return Poll::Ready(Some(Err(StreamReset::from(Reason::CANCEL).into())));
-        }
         match &frame {
             Some(Ok(frame)) => self.sent.passed(frame.data_ref().map_or(0, Bytes::len)),
             Some(Err(_)) => self.sent.broken.store(true, Ordering::Release),
             None => {}
         }
-        Poll::Ready(frame.map(|frame| frame.map_err(Into::into)))
+        Poll::Ready(frame)
     }
 
     fn is_end_stream(&self) -> bool {
-        self.held() == 0 && self.ahead.as_slice().is_empty() && self.rest.as_ref().is_none_or(Body::is_end_stream)
+        self.held() == 0 && self.rewrite.is_none() && self.has_come()
     }
 
     fn size_hint(&self) -> SizeHint {
-        if self.length_hidden {
+        if self.length_hidden || self.rewrite.is_some() {
             return SizeHint::default();
         }
         let data = self.ahead.as_slice().iter().filter_map(|frame| frame.as_ref().ok()?.data_ref());

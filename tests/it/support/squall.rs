@@ -5,6 +5,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use aws_credential_types::Credentials;
+use squall::aws::catalog;
 use squall::command::launch::{Finished, Running};
 use squall::ledger::Ledger;
 use squall::net::connect::Roots;
@@ -12,7 +14,10 @@ use squall::net::dial::Dialer;
 use squall::net::limits::Limits;
 use squall::net::target::{Scheme, Target};
 use squall::net::upstream::Upstream;
+use squall::net::via::Via;
 use squall::profile::load::{self, Source};
+use squall::proxy::destination::{Destination, Destinations};
+use squall::proxy::identity::Identity;
 use squall::settings::{Listen, Settings};
 
 use super::http2::Http2Upstream;
@@ -40,7 +45,8 @@ pub(crate) fn profile(text: &str) -> Setup {
     let source = Source { name: "test.yaml".to_owned(), text: text.to_owned() };
     let plan = load::load(&[source], Some(7)).unwrap().plan;
     let nowhere = Target::new(Scheme::Http, "127.0.0.1", 9);
-    let settings = Settings { emulator: None, ..Settings::for_emulator(plan, nowhere, Vec::new()).unwrap() };
+    let settings = Settings::for_emulator(plan, nowhere, Vec::new()).unwrap();
+    let settings = Settings { destinations: Destinations::default(), ..settings };
     Setup { settings }
 }
 
@@ -48,20 +54,20 @@ impl Setup {
     /// Everything for AWS, and all endpoint requests, go to this upstream.
     pub(crate) fn toward(mut self, upstream: &upstream::Upstream) -> Self {
         self.settings.upstream = Upstream::new(Dialer::default(), Roots::Only(upstream.root()));
-        self.settings.emulator = Some(Arc::new(upstream.target()));
+        self.settings.destinations = Destinations::emulator(upstream.target());
         self
     }
 
     /// The same, for one that speaks HTTP/2.
     pub(crate) fn toward_http2(mut self, upstream: &Http2Upstream) -> Self {
         self.settings.upstream = Upstream::new(Dialer::default(), Roots::Only(upstream.root()));
-        self.settings.emulator = Some(Arc::new(upstream.target()));
+        self.settings.destinations = Destinations::emulator(upstream.target());
         self
     }
 
     /// The same, for an upstream that nobody may be listening at.
     pub(crate) fn toward_target(mut self, target: Target) -> Self {
-        self.settings.emulator = Some(Arc::new(target));
+        self.settings.destinations = Destinations::emulator(target);
         self
     }
 
@@ -69,6 +75,28 @@ impl Setup {
     pub(crate) fn toward_silent(mut self, target: Target, patience: Duration) -> Self {
         self.settings.upstream = Upstream::new(Dialer::default().within(patience), Roots::Only(Vec::new()));
         self.toward_target(target)
+    }
+
+    /// This service's requests go to this upstream, all others where they went before.
+    pub(crate) fn sending(mut self, service: &str, upstream: &upstream::Upstream) -> Self {
+        let service = catalog::service(service).unwrap();
+        self.settings.destinations.add(Some(service), Destination::Emulator(Arc::new(upstream.target())));
+        self
+    }
+
+    /// What comes to the endpoint is sent on to AWS, all of whose hosts are this upstream, signed with these credentials.
+    pub(crate) fn in_front_of_aws(mut self, upstream: &upstream::Upstream, credentials: Credentials) -> Self {
+        let resolve = format!("*:443:{}", upstream.address).parse().unwrap();
+        self.settings.upstream = Upstream::new(Dialer::new([resolve]), Roots::Only(upstream.root()));
+        self.settings.destinations = Destinations::real_aws();
+        self.settings.identity = Identity::fixed(credentials, Some("eu-west-1".to_owned()));
+        self
+    }
+
+    /// Through this proxy, whose tunnels lead to this far end.
+    pub(crate) fn via(mut self, via: Via, far: &upstream::Upstream) -> Self {
+        self.settings.upstream = Upstream::new(Dialer::default().through(Some(via)), Roots::Only(far.root()));
+        self
     }
 
     /// AWS's own hosts are at this upstream's address (on its port).

@@ -45,7 +45,7 @@ def serve(upstream, *options):
                 process.send_signal(signal.SIGTERM)
                 out, _ = process.communicate(timeout=30)
                 assert process.returncode == 0, f"squall serve ended with {process.returncode}:\n{told()}"
-                assert out == b"", f"squall serve wrote to stdout: {out!r}"
+                assert out == f"squall is ready: {serving.url}\n".encode(), f"squall serve wrote to stdout: {out!r}"
                 serving.summary, serving.report = json.loads(summary.read_text()), told()
             except BaseException:
                 print(f"squall said:\n{told()}")
