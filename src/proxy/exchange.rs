@@ -15,6 +15,7 @@ use smallvec::SmallVec;
 use std::hash::Hasher as _;
 
 use super::Proxy;
+use super::approach::Ended;
 use super::route::{Connection, Progress};
 use crate::aws::request::{AwsRequest, Foreign};
 use crate::clock;
@@ -213,6 +214,18 @@ impl Exchange {
         }
         self.hangs();
         std::future::pending().await
+    }
+
+    /// A rule ends its connection, whose first it is.
+    pub(super) async fn ended_at_once(mut self, ended: Ended) -> StreamReset {
+        if let Some(entry) = self.entry.as_mut() {
+            entry.rules.push(ended.rule);
+        }
+        let ending = match ended.ending {
+            ConnectionEnding::Close => ConnectionEnding::ShutDown,
+            other => other,
+        };
+        self.ended(Ending::Connection(ending)).await
     }
 
     /// Squall ends it in this way instead of answering.

@@ -8,6 +8,7 @@ use hyper::body::Incoming;
 
 use super::Proxy;
 use super::ahead::Ahead;
+use super::approach;
 use super::exchange::{Exchange, ExchangeBody};
 use super::forward::{NoAnswer, forward};
 use super::inject::{self, Given};
@@ -39,6 +40,9 @@ pub async fn handle(
     exchange.understood(route.mode, route.host.clone(), &aws);
     if let Some(rule) = connection.progress.silenced_by.get() {
         return Err(exchange.silenced(rule.clone()).await);
+    }
+    if let Some(ended) = approach::at_connect(&proxy, &connection, &route.host).filter(|_| aws.is_ok()) {
+        return Err(exchange.ended_at_once(ended).await);
     }
     let verdict = aws.as_ref().map_or_else(
         |_| Verdict::default(),
