@@ -49,7 +49,7 @@ struct Plans {
     injected: bool,
     /// It is to be cut, by these.
     cuts: SmallVec<[RuleName; 1]>,
-    /// Its end comes late.
+    /// The connection ends so long after it.
     late_end: Option<(RuleName, Duration)>,
     /// It asks the client to wait.
     retry_after: Option<Duration>,
@@ -155,9 +155,9 @@ impl Exchange {
         self.plans.cuts = by;
     }
 
-    /// Its answer's end comes late, and the connection's with it.
-    pub fn will_end_late(&mut self, late_end: Option<(RuleName, Duration)>) {
-        self.plans.late_end = late_end;
+    /// By this rule the connection ends so long after its answer has.
+    pub fn will_end_late(&mut self, rule: RuleName, delay: Duration) {
+        self.plans.late_end = Some((rule, delay));
     }
 
     /// A rule that struck found nothing to do.
