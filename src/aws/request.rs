@@ -238,13 +238,17 @@ impl<'a> Head<'a> {
 impl AwsRequest {
     /// A request that nobody made: one reading in a protocol, nothing signed. For printing an error, and for tests.
     pub fn of(reading: Reading, protocol: Protocol) -> Self {
+        let head_only =
+            reading.operation.and_then(|operation| operation.route).is_some_and(|(method, _)| method == "HEAD");
+        Self { readings: smallvec![reading], head_only, ..Self::of_nobody(protocol) }
+    }
+
+    /// Nothing is known of it.
+    fn of_nobody(protocol: Protocol) -> Self {
         Self {
-            readings: smallvec![reading],
+            readings: SmallVec::new(),
             protocol,
-            head_only: reading
-                .operation
-                .and_then(|operation| operation.route)
-                .is_some_and(|(method, _)| method == "HEAD"),
+            head_only: false,
             why: Why::default(),
             query_mode: false,
             region: None,
@@ -257,6 +261,14 @@ impl AwsRequest {
             resource: None,
             items: None,
         }
+    }
+
+    /// What a host's name says of the requests that will come to it: services and region, where it names them; no operation.
+    pub fn of_host(host: &str) -> Self {
+        let host = lower_case(host);
+        let endpoint = Endpoint::read(&host);
+        let readings = endpoint.services.iter().map(|service| Reading { service, operation: None }).collect();
+        Self { readings, region: endpoint.region.map(CompactString::from), ..Self::of_nobody(Protocol::Json10) }
     }
 
     /// What it is about is known; an account that is named there counts.
@@ -345,6 +357,17 @@ mod tests {
         assert!(!wants(&Method::POST, form, Some("Action=ListUsers")));
         assert!(!wants(&Method::PUT, form, None));
         assert!(!wants(&Method::POST, "application/x-amz-json-1.0", None));
+    }
+
+    #[test]
+    fn a_host_alone_tells_service_and_region_and_nothing_where_it_names_none() {
+        let told = |host| {
+            let request = AwsRequest::of_host(host);
+            (request.reading().map(ToString::to_string), request.region)
+        };
+        assert_eq!(told("DynamoDB.eu-west-1.amazonaws.com"), (Some("dynamodb".to_owned()), Some("eu-west-1".into())));
+        assert_eq!(told("bucket.s3.amazonaws.com").0.as_deref(), Some("s3"));
+        assert_eq!(told("127.0.0.1"), (None, None));
     }
 
     #[test]

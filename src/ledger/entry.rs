@@ -31,7 +31,8 @@ pub struct Entry {
     /// The host the client named, without port; empty if it named none.
     #[serde(skip_serializing_if = "CompactString::is_empty")]
     pub host: CompactString,
-    /// The request method.
+    /// The request method; empty where there was no request.
+    #[serde(skip_serializing_if = "CompactString::is_empty")]
     pub method: CompactString,
     /// The catalog's name of the service, where the request says.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -80,6 +81,9 @@ pub struct Entry {
     pub side: Option<Side>,
     /// How it ended.
     pub outcome: Outcome,
+    /// Whether a rule ended the connection before its first request; this is then no exchange.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub before_request: bool,
     /// The rules that struck, in the profile's order.
     #[serde(serialize_with = "as_names", skip_serializing_if = "SmallVec::is_empty")]
     pub rules: SmallVec<[RuleName; 2]>,
@@ -180,6 +184,7 @@ impl Entry {
             status: None,
             side: Some(Side::Client),
             outcome: Outcome::ClientGone,
+            before_request: false,
             rules: SmallVec::new(),
             delay_us: 0,
             early_us: 0,
@@ -324,7 +329,7 @@ mod tests {
         keys.sort_unstable();
         assert_eq!(
             keys,
-            ["method", "mode", "outcome", "request_bytes", "response_bytes", "seq", "side", "started", "total_us", "v"]
+            ["mode", "outcome", "request_bytes", "response_bytes", "seq", "side", "started", "total_us", "v"]
         );
         assert_eq!(line["outcome"], "client_gone");
     }

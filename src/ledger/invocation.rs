@@ -45,7 +45,8 @@ pub struct InvocationTotals {
     pub attempts: u64,
     /// Calls of which at least one attempt met a rule.
     pub met_fault: u64,
-    /// Of those: calls whose last attempt succeeded, by the number of attempts it took. At 1 stand those that were only delayed.
+    /// Of those: calls whose last attempt succeeded, by the number of attempts it took. At 1 stand those that the
+    /// rule did not keep from it: delayed, slowed, corrupted where nobody looks.
     pub recovered: BTreeMap<u32, u64>,
     /// Of those: calls whose last attempt got no answer from the upstream, by the number of attempts.
     pub gave_up: BTreeMap<u32, u64>,

@@ -138,16 +138,16 @@ mod tests {
             serde_json::json!({
                 "v": 1, "seed": 42, "profiles": ["p"], "upstream": "REAL AWS", "duration_us": 5000,
                 "rules": [{"name": "r", "matched": 1, "fired": 0, "why_never": "no such request came"}],
-                "connections": {"connects": 0, "tunnels": 0, "refused_handshakes": 0},
+                "connections": {"connects": 0, "tunnels": 0, "refused_handshakes": 0, "ended": 0},
                 "exchanges": {"total": 1, "aws": 1, "foreign": 0, "unread": 0},
                 "aws": {
-                    "attempts": 1, "answered": 1, "injected": 0, "delayed": 0, "upstream_4xx": 0, "upstream_5xx": 0,
+                    "attempts": 1, "answered": 1, "injected": 0, "lost": 0, "delayed": 0, "early": 0, "copies": 0, "upstream_4xx": 0, "upstream_5xx": 0,
                     "upstream_failed": 0, "proxy_failed": 0, "client_gone": 0, "statuses": {"200": 1},
                     "request_bytes": 0, "response_bytes": 0,
                 },
                 "operations": [{
                     "service": "sqs", "operation": "SendMessage", "invocations": 1,
-                    "attempts": 1, "answered": 1, "injected": 0, "delayed": 0, "upstream_4xx": 0, "upstream_5xx": 0,
+                    "attempts": 1, "answered": 1, "injected": 0, "lost": 0, "delayed": 0, "early": 0, "copies": 0, "upstream_4xx": 0, "upstream_5xx": 0,
                     "upstream_failed": 0, "proxy_failed": 0, "client_gone": 0, "statuses": {"200": 1},
                     "request_bytes": 0, "response_bytes": 0,
                     "p50_us": 900, "p95_us": 900, "p99_us": 900, "max_us": 900,

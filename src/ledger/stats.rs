@@ -40,10 +40,16 @@ pub struct Counts {
     pub attempts: u64,
     /// Answered by the upstream, errors of its own included.
     pub answered: u64,
-    /// Answered by a rule in AWS's stead.
+    /// Ended by a rule: answered in AWS's stead, left hanging, reset, or broken off.
     pub injected: u64,
+    /// Of those: carried out by the upstream, whose answer a rule threw away.
+    pub lost: u64,
     /// Held back by a rule, whoever answered then.
     pub delayed: u64,
+    /// Came back sooner than an injected answer had asked for.
+    pub early: u64,
+    /// Sent by a rule beside the times that clients know of.
+    pub copies: u64,
     /// Answered by the upstream with a status from 400 to 499.
     pub upstream_4xx: u64,
     /// Answered by the upstream with a status from 500.
@@ -129,6 +135,9 @@ impl Statistics {
     }
 
     pub(super) fn count(&mut self, entry: &Entry) {
+        if entry.before_request {
+            return; // counted among connections
+        }
         self.exchanges.total += 1;
         match (entry.service, &entry.foreign) {
             (Some(service), _) => self.count_aws(service, entry),
@@ -184,6 +193,9 @@ impl Counts {
     fn count(&mut self, entry: &Entry) {
         self.attempts += 1;
         self.delayed += u64::from(entry.delay_us > 0);
+        self.early += u64::from(entry.early_us > 0);
+        self.lost += u64::from(entry.upstream_status.is_some());
+        self.copies += u64::from(entry.copies);
         self.request_bytes += entry.request_bytes;
         self.response_bytes += entry.response_bytes;
         if let Some(status) = entry.status {
@@ -334,6 +346,24 @@ mod tests {
         assert_eq!(got.foreign.get("no evidence"), Some(&2));
         assert!(got.operations.is_empty());
         assert_eq!(got.invocations, InvocationTotals::default());
+    }
+
+    #[test]
+    fn what_rules_did_beside_answering_is_counted_too() {
+        let mut lost = exchange("PutItem", Outcome::Injected, 500, 1);
+        lost.upstream_status = Some(200);
+        let mut early = exchange("PutItem", Outcome::Answered, 200, 1);
+        (early.early_us, early.copies) = (5, 2);
+        let got = snapshot([lost, early]);
+        assert_eq!((got.aws.lost, got.aws.early, got.aws.copies, got.aws.injected), (1, 1, 2, 1));
+    }
+
+    #[test]
+    fn a_connection_that_a_rule_ended_is_no_exchange() {
+        let mut ended = exchange("PutItem", Outcome::Injected, 0, 1);
+        ended.before_request = true;
+        let got = snapshot([ended]);
+        assert_eq!((got.exchanges.total, got.aws.attempts), (0, 0));
     }
 
     #[test]

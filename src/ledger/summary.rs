@@ -74,6 +74,8 @@ pub struct Connections {
     pub tunnels: u64,
     /// TLS handshakes that clients broke off: most likely they do not trust the certificate authority.
     pub refused_handshakes: u64,
+    /// Connections that rules ended before their first request.
+    pub ended: u64,
 }
 
 impl Summary {

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 
-use super::{Plan, RuleName, RuleStates, RuleTally, Seen, Skip, Verdict};
+use super::{Plan, RuleName, RuleStates, RuleTally, Seen, Skip, Struck, Verdict};
 use crate::clock;
 
 /// What rules now.
@@ -66,6 +66,11 @@ impl Ruling {
     /// What should happen to this request, `now` being how long the plan has been live.
     pub fn decide(&self, seen: &Seen<'_>, now: Duration) -> Verdict {
         self.plan.decide(&self.states, seen, now)
+    }
+
+    /// The same for a connection before its first request; see [`Plan::decide_connection`].
+    pub fn decide_connection(&self, seen: &Seen<'_>, struck: Struck, now: Duration) -> Verdict {
+        self.plan.decide_connection(&self.states, seen, struck, now)
     }
 
     /// A fault of a rule that struck could do nothing; see [`RuleStates::take_back`].

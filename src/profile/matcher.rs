@@ -68,6 +68,11 @@ impl Matcher {
             && !self.not.iter().any(|keys| !keys.reach_into_body() && keys.misfit(seen, Part::Whole).is_none())
     }
 
+    /// The first key that asks for more than a connection tells before its first request, if one does.
+    pub(super) fn about_requests(&self) -> Option<&'static str> {
+        self.all_keys().find_map(Keys::about_requests)
+    }
+
     /// Whether it depends on what a request is about, which may have to be looked up in its body.
     pub(super) fn is_about_resource(&self) -> bool {
         self.all_keys().any(Keys::are_about_resource)

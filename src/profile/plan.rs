@@ -14,6 +14,7 @@ use super::{
     matcher::Matcher,
     schedule::{Per, Schedule},
     seen::Seen,
+    stage::Struck,
     state::RuleStates,
     verdict::Verdict,
 };
@@ -42,6 +43,7 @@ pub struct Rule {
     faults: Vec<Box<dyn Fault>>,
     dice: Dice,
     is_terminal: bool,
+    struck: Struck,
 }
 
 impl Plan {
@@ -88,7 +90,20 @@ impl Plan {
     /// What should happen to this request, which is counted by doing so. `states` must have been made for this plan; `now` is how long
     /// the plan has been live.
     pub fn decide(&self, states: &RuleStates, seen: &Seen<'_>, now: Duration) -> Verdict {
-        self.walk(states, seen, now, self.index.rules(seen.request).iter().copied(), |_, _| {})
+        let rules = self.index.rules(seen.request);
+        let of_requests = rules.iter().copied().filter(|number| self.rules[*number].struck == Struck::Request);
+        self.walk(states, seen, now, of_requests, |_, _| {})
+    }
+
+    /// The same for a connection before its first request, of which its host and its client alone are known.
+    pub fn decide_connection(&self, states: &RuleStates, seen: &Seen<'_>, struck: Struck, now: Duration) -> Verdict {
+        let all = 0..self.rules.len();
+        self.walk(states, seen, now, all.filter(|number| self.rules[*number].struck == struck), |_, _| {})
+    }
+
+    /// Whether there are rules that strike at connections.
+    pub fn has_rules_of_connections(&self) -> bool {
+        self.rules.iter().any(|rule| rule.struck != Struck::Request)
     }
 
     /// The same, and what became of each rule on the way, in file order.
@@ -144,6 +159,7 @@ impl Rule {
             matcher: rule.matcher,
             schedule: rule.schedule,
             faults: rule.faults,
+            struck: rule.struck,
         }
     }
 
@@ -170,6 +186,11 @@ impl Rule {
     /// What it does to them.
     pub fn faults(&self) -> &[Box<dyn Fault>] {
         &self.faults
+    }
+
+    /// What it strikes at.
+    pub fn struck(&self) -> Struck {
+        self.struck
     }
 
     /// Whether it answers in AWS's place.

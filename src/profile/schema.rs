@@ -3,7 +3,13 @@
 //! [`Profile::read`] turns a tree into typed parts and notes every complaint on the way, so that one run tells all mistakes of a file.
 //! What several profiles are together (equal names, one seed) is [`super::load`]'s affair.
 
-use super::{RuleName, alias::Alias, matcher::Matcher, schedule::Schedule};
+use super::{
+    RuleName,
+    alias::Alias,
+    matcher::Matcher,
+    schedule::Schedule,
+    stage::{self, Struck},
+};
 use crate::fault::{
     self, Fault,
     written::{At, Complaint, Content, Node},
@@ -26,6 +32,7 @@ pub(super) struct Rule {
     pub(super) matcher: Matcher,
     pub(super) schedule: Schedule,
     pub(super) faults: Vec<Box<dyn Fault>>,
+    pub(super) struck: Struck,
 }
 
 impl Profile {
@@ -55,15 +62,12 @@ impl Rule {
         let matcher = note.take(matcher);
         let schedule = fields.optional("when").and_then(|node| node.map(Schedule::read).transpose());
         let schedule = note.take(schedule);
-        let faults = note.take(fields.required("fault").and_then(fault::read));
+        let faults = note.take(fields.required("fault").and_then(|node| Ok((node.at, fault::read(node)?))));
         let (name_at, name) = name?;
-        Some(Self {
-            name,
-            name_at,
-            matcher: matcher?.unwrap_or_default(),
-            schedule: schedule?.unwrap_or_default(),
-            faults: faults?,
-        })
+        let (matcher, schedule) = (matcher?.unwrap_or_default(), schedule?.unwrap_or_default());
+        let (fault_at, faults) = faults?;
+        let struck = note.take(stage::struck(fault_at, &faults, &matcher, &schedule))?;
+        Some(Self { name, name_at, matcher, schedule, faults, struck })
     }
 }
 

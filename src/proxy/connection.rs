@@ -14,6 +14,7 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::TlsAcceptor;
 
+use super::approach;
 use super::handle;
 use super::own::{self, Reason};
 use super::route::{self, Connection};
@@ -21,7 +22,7 @@ use super::{Proxy, Sightings};
 use crate::aws::host;
 use crate::ledger::Mode;
 use crate::net::body::{ResponseBody, Watched};
-use crate::net::cut::{ConnectionEnding, Near};
+use crate::net::cut::{ConnectionEnding, Ending, Near};
 use crate::net::dial::Known;
 use crate::net::io::ClientIo;
 use crate::net::listen::Arrival;
@@ -113,10 +114,16 @@ async fn hello<T: AsyncRead + Unpin>(
 }
 
 /// Speaks TLS as `name`, then HTTP inside it: HTTP/2 if client and far end both can.
-async fn terminate<T>(proxy: Arc<Proxy>, mut connection: Connection, io: T, name: &HostName, hello: &Hello)
+async fn terminate<T>(proxy: Arc<Proxy>, mut connection: Connection, mut io: T, name: &HostName, hello: &Hello)
 where
     T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
+    if let Some(ended) = approach::at_hello(&proxy, &connection, name) {
+        connection.control.end(ended.ending);
+        // Whoever reads next brings it about.
+        let _ended = tokio::io::copy(&mut io, &mut tokio::io::sink()).await;
+        return;
+    }
     let http2 = match route::far_end(&proxy, &connection).filter(|_| hello.offers_http2) {
         Some(far_end) => Box::pin(proxy.upstream.speaks_http2(far_end, &connection.streams)).await,
         None => false,
@@ -172,7 +179,10 @@ async fn speak_proxy(proxy: Arc<Proxy>, connection: Connection, io: ClientStream
         async move {
             if request.method() == Method::CONNECT {
                 // As any other exchange it keeps the connection from being idle, or slow.
-                let _open = Near::new(Arc::clone(&connection.control), request.version());
+                let open = Near::new(Arc::clone(&connection.control), request.version());
+                if let Some(ending) = ended_at_connect(&proxy, &connection, &request) {
+                    return Err(open.end_unanswered(Ending::Connection(ending)).await);
+                }
                 return Ok(connect(proxy, &connection, request).await.map(Watched::unwatched));
             }
             handle::handle(proxy, connection, request).await
@@ -203,6 +213,14 @@ fn ended(client: SocketAddr, served: hyper::Result<()>) {
     if let Err(e) = served {
         tracing::debug!("the connection of {client} ended: {e}");
     }
+}
+
+/// How a rule ends a connection to the host that is to be connected to, if one does.
+fn ended_at_connect<B>(proxy: &Arc<Proxy>, connection: &Connection, request: &Request<B>) -> Option<ConnectionEnding> {
+    let host = request.uri().host().filter(|host| proxy.intercepts(host))?;
+    let ended = approach::at_connect(proxy, connection, host)?;
+    approach::record(proxy, Mode::Connect, Some(request.method()), host, &ended);
+    Some(ended.ending)
 }
 
 async fn connect(proxy: Arc<Proxy>, connection: &Connection, request: Request<Incoming>) -> Response<ResponseBody> {

@@ -15,6 +15,7 @@ use smallvec::SmallVec;
 use std::hash::Hasher as _;
 
 use super::Proxy;
+use super::approach::Ended;
 use super::route::{Connection, Progress};
 use crate::aws::request::{AwsRequest, Foreign};
 use crate::clock;
@@ -48,7 +49,7 @@ struct Plans {
     injected: bool,
     /// It is to be cut, by these.
     cuts: SmallVec<[RuleName; 1]>,
-    /// Its end comes late.
+    /// The connection ends so long after it.
     late_end: Option<(RuleName, Duration)>,
     /// It asks the client to wait.
     retry_after: Option<Duration>,
@@ -154,9 +155,9 @@ impl Exchange {
         self.plans.cuts = by;
     }
 
-    /// Its answer's end comes late, and the connection's with it.
-    pub fn will_end_late(&mut self, late_end: Option<(RuleName, Duration)>) {
-        self.plans.late_end = late_end;
+    /// By this rule the connection ends so long after its answer has.
+    pub fn will_end_late(&mut self, rule: RuleName, delay: Duration) {
+        self.plans.late_end = Some((rule, delay));
     }
 
     /// A rule that struck found nothing to do.
@@ -213,6 +214,18 @@ impl Exchange {
         }
         self.hangs();
         std::future::pending().await
+    }
+
+    /// A rule ends its connection, whose first it is.
+    pub(super) async fn ended_at_once(mut self, ended: Ended) -> StreamReset {
+        if let Some(entry) = self.entry.as_mut() {
+            entry.rules.push(ended.rule);
+        }
+        let ending = match ended.ending {
+            ConnectionEnding::Close => ConnectionEnding::ShutDown,
+            other => other,
+        };
+        self.ended(Ending::Connection(ending)).await
     }
 
     /// Squall ends it in this way instead of answering.

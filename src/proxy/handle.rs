@@ -8,6 +8,7 @@ use hyper::body::Incoming;
 
 use super::Proxy;
 use super::ahead::Ahead;
+use super::approach;
 use super::exchange::{Exchange, ExchangeBody};
 use super::forward::{NoAnswer, forward};
 use super::inject::{self, Given};
@@ -40,6 +41,9 @@ pub async fn handle(
     };
     if let Some(rule) = connection.progress.silenced_by.get() {
         return Err(exchange.silenced(rule.clone()).await);
+    }
+    if let Some(ended) = approach::at_connect(&proxy, &connection, &addressed.host).filter(|_| aws.is_ok()) {
+        return Err(exchange.ended_at_once(ended).await);
     }
     let verdict = match &aws {
         Ok(aws) if !proxy.lets_all_pass() => {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use h2::Reason;
-use http::header::{EXPECT, HeaderName, HeaderValue, RETRY_AFTER};
+use http::header::{CONTENT_LENGTH, EXPECT, HeaderName, HeaderValue, RETRY_AFTER};
 use http::{Request, Response, Version};
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
@@ -104,7 +104,6 @@ pub async fn answer(
         wait(shape.first_byte).await;
     }
     let changes = changes(&mut exchange, &mut response, shape);
-    exchange.will_end_late(shape.late_end.clone());
     if !changes.is_none() {
         response = response.map(|body| ResponseBody::Shaped(Box::new(Shaped::new(body, changes))));
     }
@@ -138,7 +137,13 @@ fn changes(exchange: &mut Exchange, response: &mut Response<ResponseBody>, shape
         pieces: shape.dribble.map(|dribble| (dribble.chunk.count(), dribble.every)),
         over: shape.over_body,
     };
-    changes.late_end = shape.late_end.as_ref().map_or(Duration::ZERO, |(_, delay)| *delay);
+    if let Some((rule, delay)) = &shape.late_end {
+        // A client of HTTP/1 finds the end by Content-Length, wherever the body ends: the connection alone can end late then.
+        let by_length = exchange.version() != Version::HTTP_2 && response.headers().contains_key(CONTENT_LENGTH);
+        let (body, connection) = if by_length { (Duration::ZERO, *delay) } else { (*delay, Duration::ZERO) };
+        changes.late_end = body;
+        exchange.will_end_late(rule.clone(), connection);
+    }
     changes
 }
 

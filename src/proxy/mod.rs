@@ -4,6 +4,7 @@
 //! is made, and [`exchange`] keeps what happened until it can be recorded. [`route`] and [`destination`] say where a request goes. Which service is which is none of this module's business.
 
 mod ahead;
+mod approach;
 pub mod connection;
 mod corrupt;
 pub mod destination;
@@ -78,6 +79,8 @@ pub struct Sightings {
     pub tunnels: AtomicU64,
     /// TLS handshakes that clients broke off: most likely they do not trust the certificate authority.
     pub refused_handshakes: AtomicU64,
+    /// Connections that rules ended before their first request.
+    pub ended: AtomicU64,
 }
 
 impl Proxy {
@@ -121,6 +124,7 @@ impl Sightings {
             connects: count(&self.connects),
             tunnels: count(&self.tunnels),
             refused_handshakes: count(&self.refused_handshakes),
+            ended: count(&self.ended),
         }
     }
 }

@@ -52,6 +52,12 @@ impl Hints {
     fn seen_instead(&self, summary: &Summary) -> Vec<String> {
         let seen = summary.run.connections;
         let mut why = Vec::new();
+        if seen.ended > 0 {
+            why.push(format!(
+                "{} ended by a rule before the first request.",
+                super::text::counted(seen.ended, "connection")
+            ));
+        }
         if seen.refused_handshakes > 0 {
             let trust = self.runtime().map_or(TRUST, Runtime::trust);
             why.push(format!(
@@ -296,15 +302,21 @@ mod tests {
     fn a_refused_handshake_is_the_reason_whatever_the_environment_says() {
         let mut hints = hints("python app.py");
         hints.replaced_proxy = Some("HTTPS_PROXY".into());
-        let told = why(&hints, Connections { connects: 3, refused_handshakes: 3, tunnels: 0 });
+        let told = why(&hints, Connections { connects: 3, refused_handshakes: 3, ..Connections::default() });
         assert!(told.starts_with("3 times a client began a TLS handshake") && told.contains("AWS_CA_BUNDLE"), "{told}");
         assert!(!told.contains("was set before"), "{told}");
     }
 
     #[test]
     fn tunnels_show_that_the_proxy_was_used_for_something_else() {
-        let told = why(&hints("python app.py"), Connections { connects: 2, tunnels: 2, refused_handshakes: 0 });
+        let told = why(&hints("python app.py"), Connections { connects: 2, tunnels: 2, ..Connections::default() });
         assert!(told.contains("2 tunnels") && told.contains("--intercept"), "{told}");
+    }
+
+    #[test]
+    fn connections_that_rules_ended_are_the_reason_that_nothing_came() {
+        let told = why(&hints("python app.py"), Connections { connects: 2, ended: 2, ..Connections::default() });
+        assert_eq!(told, "2 connections ended by a rule before the first request.");
     }
 
     #[test]

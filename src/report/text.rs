@@ -40,6 +40,7 @@ fn write(out: &mut String, summary: &Summary, hints: &Hints, layout: Layout) -> 
         writeln!(out, "{}", table(&summary.operations, layout))?;
     }
     calls(out, &summary.invocations)?;
+    by_rules(out, summary)?;
     trouble(out, summary)?;
     summary.run.rules.iter().try_for_each(|line| rule(out, line))?;
     passed(out, summary)?;
@@ -101,7 +102,7 @@ fn calls(out: &mut String, totals: &InvocationTotals) -> fmt::Result {
     }
     for (attempts, number) in &totals.recovered {
         match attempts {
-            0 | 1 => writeln!(out, "  {number} went well at the first attempt, only delayed")?,
+            0 | 1 => writeln!(out, "  {number} went well at the first attempt all the same")?,
             more => writeln!(out, "  {number} recovered after {more} attempts")?,
         }
     }
@@ -118,6 +119,26 @@ fn calls(out: &mut String, totals: &InvocationTotals) -> fmt::Result {
     if totals.evicted > 0 {
         let calls = counted(totals.evicted, "SDK call");
         writeln!(out, "{calls} left memory before the end; of those, attempts that came later count as new calls.")?;
+    }
+    Ok(())
+}
+
+/// What rules did beside answering.
+fn by_rules(out: &mut String, summary: &Summary) -> fmt::Result {
+    let aws = &summary.aws;
+    let lines = [
+        (aws.lost, "answer", "of the upstream's thrown away by a rule: what was asked had been done."),
+        (aws.copies, "request", "sent once more by a rule."),
+        (aws.early, "attempt", "came back sooner than an injected answer had asked for."),
+        // Where no AWS request was seen this is told as a reason for it.
+        (
+            if summary.exchanges.aws > 0 { summary.run.connections.ended } else { 0 },
+            "connection",
+            "ended by a rule before the first request.",
+        ),
+    ];
+    for (number, what, how) in lines.into_iter().filter(|(number, ..)| *number > 0) {
+        writeln!(out, "{} {how}", counted(number, what))?;
     }
     Ok(())
 }
@@ -274,12 +295,31 @@ Rule slow never fired: no request was for sqs.
     }
 
     #[test]
+    fn what_rules_did_beside_answering_is_told() {
+        let ledger = Ledger::open(None).unwrap();
+        let mut entry = exchange(Some("a"), Outcome::Injected, 500, 900);
+        (entry.upstream_status, entry.copies, entry.early_us) = (Some(200), 2, 7);
+        ledger.record(entry);
+        let connections = Connections { ended: 1, ..Connections::default() };
+        let summary = ledger.summary(Run { connections, ..run(Vec::new()) });
+        let told = text(&summary, &Hints::default(), Layout::default());
+        for line in [
+            "1 answer of the upstream's thrown away by a rule: what was asked had been done.\n",
+            "2 requests sent once more by a rule.\n",
+            "1 attempt came back sooner than an injected answer had asked for.\n",
+            "1 connection ended by a rule before the first request.\n",
+        ] {
+            assert!(told.contains(line), "{line}{told}");
+        }
+    }
+
+    #[test]
     fn what_was_none_of_our_business_is_counted() {
         let ledger = Ledger::open(None).unwrap();
         let mut entry = Entry::open(1, Timestamp::UNIX_EPOCH, Mode::Absolute);
         entry.foreign = Some("nothing in it speaks of AWS".into());
         ledger.record(entry);
-        let connections = Connections { connects: 4, tunnels: 3, refused_handshakes: 1 };
+        let connections = Connections { connects: 4, tunnels: 3, refused_handshakes: 1, ended: 2 };
         let summary = ledger.summary(Run { connections, ..run(Vec::new()) });
         let told = text(&summary, &Hints::default(), Layout::default());
         assert!(told.contains("3 tunnels to hosts that are not AWS's passed undecrypted."), "{told}");
@@ -316,7 +356,7 @@ Rule slow never fired: no request was for sqs.
         entry.rules.push("slow".into());
         ledger.record(entry);
         let told = text(&ledger.summary(run(Vec::new())), &Hints::default(), Layout::default());
-        assert!(told.contains("  1 went well at the first attempt, only delayed\n"), "{told}");
+        assert!(told.contains("  1 went well at the first attempt all the same\n"), "{told}");
     }
 
     #[test]

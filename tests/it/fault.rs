@@ -1,6 +1,15 @@
 //! Injected trouble as a client meets it.
 
+mod again;
+mod approach;
+mod changed;
+mod ended;
+mod late;
+
+use std::path::Path;
 use std::time::Duration;
+
+use serde_json::Value;
 
 use ::squall::clock;
 use ::squall::net::target::{Scheme, Target};
@@ -8,6 +17,44 @@ use tokio::io::AsyncWriteExt;
 
 use crate::support::upstream::{HOST, Upstream};
 use crate::support::{client, soon, squall};
+
+/// A profile with one rule for PutItem.
+fn on_put_item(fault: &str) -> String {
+    format!("name: t\nrules:\n  - name: r\n    match: {{operation: PutItem}}\n    fault: {fault}\n")
+}
+
+/// An empty PutItem.
+fn put() -> String {
+    format!("{}{{}}", put_item("", 2))
+}
+
+/// An answer of HTTP/1.1 with this body.
+fn answer_of(body: &str) -> String {
+    format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}", body.len())
+}
+
+/// The same in two chunks.
+fn chunked(first: &str, second: &str) -> String {
+    let chunk = |text: &str| format!("{:x}\r\n{text}\r\n", text.len());
+    format!("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{}{}0\r\n\r\n", chunk(first), chunk(second))
+}
+
+/// Everything until the connection ends, without the head, and whether it ended in good order.
+async fn body_and_end<S: tokio::io::AsyncRead + Unpin>(stream: &mut S) -> (String, bool) {
+    let mut all = Vec::new();
+    let clean = soon("the end of the connection", tokio::io::AsyncReadExt::read_to_end(stream, &mut all)).await.is_ok();
+    let text = String::from_utf8(all).unwrap();
+    let body = text.split_once("\r\n\r\n").map(|(_, body)| body.to_owned());
+    (body.unwrap_or(text), clean)
+}
+
+/// The ledger's lines once Squall has ended.
+async fn lines(squall: squall::Squall, ledger: &Path) -> Vec<Value> {
+    let finished = squall.finish().await;
+    finished.proxy.ledger.close().unwrap();
+    let text = std::fs::read_to_string(ledger).unwrap();
+    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
 
 const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi";
 const THROTTLE: &str = "name: t\nrules:\n  - name: throttle-writes\n    match: {service: dynamodb, operation: PutItem}\n    fault: throttle\n";

@@ -201,6 +201,23 @@ impl Keys {
         !self.body.is_empty()
     }
 
+    /// The first key that asks for more than the name of a host tells, if one does.
+    pub(super) fn about_requests(&self) -> Option<&'static str> {
+        let given = [
+            ("operation", self.operations.is_some()),
+            ("resource", self.resources.is_some()),
+            ("account", self.accounts.is_some()),
+            ("access_key", self.access_keys.is_some()),
+            ("principal", self.principals.is_some()),
+            ("client", self.user_agents.is_some() || !self.headers.is_empty()),
+            ("method", self.methods.is_some()),
+            ("path", self.paths.is_some()),
+            ("body", !self.body.is_empty()),
+            ("attempt", self.attempts.is_some()),
+        ];
+        given.into_iter().find(|(_, given)| *given).map(|(key, _)| key)
+    }
+
     /// Whether only requests of certain services fit.
     pub(super) fn is_bound_to_services(&self) -> bool {
         self.services.is_some() || self.operations.is_some()
