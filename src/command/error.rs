@@ -17,6 +17,7 @@ use siphasher::sip128::{Hasher128 as _, SipHasher24};
 use super::told;
 use crate::aws::catalog::{self, Service};
 use crate::aws::idiom::{Idiom, idiom};
+use crate::aws::protocol::event_stream::Break;
 use crate::aws::protocol::{AwsError, Stamp, SyntheticResponse, event_stream, synthesize};
 use crate::aws::request::{AwsRequest, Protocol, Reading};
 use crate::aws::resource::Resource;
@@ -145,7 +146,7 @@ impl Wanted {
         if !self.in_stream {
             return Ok(synthesize(&request, &error, &stamp));
         }
-        event_stream::broken_off(&request, &error, &stamp)
+        event_stream::broken_off(&request, &Break::Exception(error), &stamp)
             .with_context(|| format!("{} {} answers with no event stream", service.name, operation.name))
     }
 

@@ -82,8 +82,8 @@ mod tests {
         let speed = "64KB/s".parse().unwrap();
         let (up, down) = (Up::Speed(speed), Down::Speed(speed));
         for (yaml, expected) in [
-            ("{bandwidth: 64KB/s}", Effect::Down(down)),
-            ("{bandwidth: {rate: 64KB/s}}", Effect::Down(down)),
+            ("{bandwidth: 64KB/s}", Effect::Down(down.clone())),
+            ("{bandwidth: {rate: 64KB/s}}", Effect::Down(down.clone())),
             ("{bandwidth: {rate: 64KB/s, direction: up}}", Effect::Up(up)),
             ("{bandwidth: {rate: 64KB/s, direction: both}}", Effect::Both(up, down)),
         ] {

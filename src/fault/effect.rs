@@ -8,7 +8,7 @@ use std::time::Duration;
 use http::StatusCode;
 
 use crate::{
-    aws::protocol::AwsError,
+    aws::protocol::{AwsError, event_stream::Break},
     units::{Bytes, Offset, Speed},
 };
 
@@ -32,6 +32,8 @@ pub enum Effect {
 /// What a client sees in place of the far end's answer.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Instead {
+    /// An event stream that breaks off with its first frame.
+    BrokenStream(Break),
     /// The connection ends unanswered, in good order.
     Close,
     /// One of AWS's errors.
@@ -66,7 +68,7 @@ pub enum Up {
 }
 
 /// What happens to an answer on its way.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Down {
     /// Something in it is no longer right.
     Corrupt(Corruption),
@@ -76,6 +78,8 @@ pub enum Down {
     Dribble(Dribble),
     /// Its head waits so long.
     FirstByte(Duration),
+    /// Its stream of events breaks off after so many of them.
+    Interrupt(u64, Break),
     /// Its body takes so much longer, all of it together.
     OverBody(Duration),
     /// If it is injected, it asks the client to come back only after so long.

@@ -128,7 +128,7 @@ fn as_json(node: &Node) -> Json {
 }
 
 /// Codes travel in header fields and XML: only what AWS's own codes are made of is allowed.
-fn read_code(node: &Node) -> Result<CompactString, Complaint> {
+pub(super) fn read_code(node: &Node) -> Result<CompactString, Complaint> {
     let code = node.word("an error code")?;
     let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-' | ':' | '#' | '/');
     if !code.is_empty() && code.chars().all(allowed) {

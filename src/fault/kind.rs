@@ -56,6 +56,8 @@ pub enum Value {
     Fault,
     /// A map whose keys are AWS's.
     Members,
+    /// A whole number from 0.
+    Number,
     /// `50%` or `64KB`
     Offset,
     /// A map from shares to durations.
@@ -66,6 +68,8 @@ pub enum Value {
     Speed,
     /// A status code.
     Status,
+    /// `cut`, `bad_crc`, or an exception's code.
+    StreamBreak,
     /// Any text.
     Text,
     /// One of these words.
@@ -103,7 +107,7 @@ impl Value {
     /// How it is written, for people: `duration`, `connection | stream`.
     pub fn form(self) -> String {
         match self {
-            Self::Count => "number".to_owned(),
+            Self::Count | Self::Number => "number".to_owned(),
             Self::Duration => "duration".to_owned(),
             Self::Fault => "fault".to_owned(),
             Self::Members => "map".to_owned(),
@@ -112,6 +116,7 @@ impl Value {
             Self::Size => "size".to_owned(),
             Self::Speed => "speed".to_owned(),
             Self::Status => "status".to_owned(),
+            Self::StreamBreak => "cut | bad_crc | {exception: CODE}".to_owned(),
             Self::Text => "text".to_owned(),
             Self::Word(words) => words.join(" | "),
             Self::WordOrOffset(words) => format!("{} | share | size", words.join(" | ")),

@@ -14,6 +14,7 @@ mod dribble;
 mod duplicate;
 mod effect;
 mod error;
+mod event_stream;
 mod gateway;
 mod hang;
 mod idiom;
@@ -67,6 +68,11 @@ pub trait Fault: fmt::Debug + fmt::Display + Send + Sync {
         Stage::Request
     }
 
+    /// Whether it can do anything to this request. A rule of which no fault can does not strike.
+    fn suits(&self, _request: &AwsRequest) -> bool {
+        true
+    }
+
     /// Why real AWS would not show the fault on any of these operations, if so; told as a warning when a profile is loaded.
     fn doubt(&self, _operations: &[(&'static Service, &'static Operation)]) -> Option<Complaint> {
         None
@@ -78,7 +84,7 @@ pub fn kinds() -> impl Iterator<Item = &'static FaultKind> {
     idiom::IDIOMS.iter().chain(KINDS.iter().copied())
 }
 
-static KINDS: [&FaultKind; 14] = [
+static KINDS: [&FaultKind; 15] = [
     &error::ERROR,
     &gateway::GATEWAY,
     &latency::LATENCY,
@@ -92,6 +98,7 @@ static KINDS: [&FaultKind; 14] = [
     &corrupt::CORRUPT,
     &lose::LOSE,
     &duplicate::DUPLICATE,
+    &event_stream::EVENT_STREAM,
     &retry_after::RETRY_AFTER,
 ];
 

@@ -2,6 +2,7 @@
 //!
 //! Everything is done to what passes, and nothing is collected; the length stays as it was.
 
+use std::fmt;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -15,11 +16,19 @@ use super::body::ResponseBody;
 use super::cut::Broken;
 use super::pace::{Pace, Terms};
 
+/// Changes what passes by what it says, and may end it. Its length is then no longer known.
+pub trait Recast: fmt::Debug + Send {
+    /// Takes the next piece; what passes in its place, and whether the body ends with that.
+    fn take(&mut self, data: Bytes) -> (Bytes, bool);
+}
+
 /// What is to be done to a body.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub struct Changes {
     /// Bytes to change.
     pub flips: Vec<Flip>,
+    /// What it goes through first.
+    pub recast: Option<Box<dyn Recast>>,
     /// What is to be done to trailers.
     pub trailers: Option<fn(&mut HeaderMap)>,
     /// Its pace.
@@ -43,6 +52,7 @@ pub struct Flip {
 #[derive(Debug)]
 pub struct Shaped {
     inner: ResponseBody,
+    recast: Option<Box<dyn Recast>>,
     flips: Vec<Flip>,
     trailers: Option<fn(&mut HeaderMap)>,
     pace: Pace,
@@ -57,16 +67,29 @@ pub struct Shaped {
 impl Changes {
     /// Whether there is anything to do.
     pub fn is_none(&self) -> bool {
-        self.flips.is_empty() && self.trailers.is_none() && self.pace.is_none() && self.late_end.is_zero()
+        self.flips.is_empty()
+            && self.recast.is_none()
+            && self.trailers.is_none()
+            && self.pace.is_none()
+            && self.late_end.is_zero()
     }
 }
 
 impl Shaped {
     /// `body` with these changes.
     pub fn new(body: ResponseBody, changes: Changes) -> Self {
-        let Changes { flips, trailers, pace, late_end } = changes;
-        let pace = Pace::new(pace, body.size_hint().exact());
-        Self { inner: body, flips, trailers, pace, last: None, passed: 0, late_end, waits: None, ended: false }
+        let Changes { flips, recast, trailers, pace, late_end } = changes;
+        let pace = Pace::new(pace, body.size_hint().exact().filter(|_| recast.is_none()));
+        Self { inner: body, recast, flips, trailers, pace, last: None, passed: 0, late_end, waits: None, ended: false }
+    }
+
+    fn recast(&mut self, data: Bytes) -> Bytes {
+        let Some(recast) = &mut self.recast else { return data };
+        let (data, ended) = recast.take(data);
+        if ended {
+            self.inner = ResponseBody::Own(None);
+        }
+        data
     }
 
     fn change(&mut self, data: Bytes) -> Bytes {
@@ -122,6 +145,7 @@ impl Body for Shaped {
             match ready!(Pin::new(&mut me.inner).poll_frame(cx)) {
                 Some(Ok(frame)) => match frame.into_data() {
                     Ok(data) => {
+                        let data = me.recast(data);
                         let data = me.change(data);
                         me.pace.hold(data);
                     }
@@ -142,6 +166,9 @@ impl Body for Shaped {
     }
 
     fn size_hint(&self) -> SizeHint {
+        if self.recast.is_some() {
+            return SizeHint::default();
+        }
         let (inner, held) = (self.inner.size_hint(), self.pace.held());
         let mut hint = SizeHint::new();
         hint.set_lower(inner.lower().saturating_add(held));

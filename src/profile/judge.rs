@@ -60,6 +60,9 @@ impl Rule {
         let schedule = self.schedule();
         let miss = |why| Miss { why, rolled: None };
         let matched = state.count_match();
+        if !self.faults().iter().any(|fault| fault.suits(seen.request)) {
+            return Err(miss(Skip::Unsuited));
+        }
         let (roll, call) = self.roll(state, seen, matched).ok_or_else(|| miss(Skip::Uncounted))?;
         if schedule.calls.is_some_and(|calls| !calls.holds(call)) {
             return Err(miss(Skip::OutsideCalls));

@@ -12,6 +12,10 @@ use super::{
     problem::{LoadError, Problem},
     schema::{Profile, Rule},
 };
+use crate::aws::{
+    catalog::{Operation, Service},
+    request::{AwsRequest, Protocol, Reading},
+};
 use crate::fault::written::{At, Complaint, nearest, yaml};
 
 /// A profile's text and what it is called in messages: a ready-made profile's name or a file's path.
@@ -170,7 +174,24 @@ fn check_seeds(profiles: &[(&Source, Profile)], given: Option<u64>, problems: &m
 
 fn doubts(rule: &Rule) -> Vec<Complaint> {
     let operations = rule.matcher.operations();
-    rule.faults.iter().filter_map(|fault| fault.doubt(&operations)).collect()
+    rule.faults.iter().filter_map(|fault| fault.doubt(&operations)).chain(never_suited(rule, &operations)).collect()
+}
+
+/// A rule whose faults can do nothing to any of its operations can never strike.
+fn never_suited(rule: &Rule, operations: &[(&'static Service, &'static Operation)]) -> Option<Complaint> {
+    let request = |(service, operation): &(&'static Service, &'static Operation)| {
+        let protocol = service.protocols.first().copied().unwrap_or(Protocol::Json11);
+        AwsRequest::of(Reading { service, operation: Some(operation) }, protocol)
+    };
+    let suited = |o| rule.faults.iter().any(|fault| fault.suits(&request(o)));
+    if operations.is_empty() || operations.iter().any(suited) {
+        return None;
+    }
+    let words: Vec<String> = rule.faults.iter().map(ToString::to_string).collect();
+    Some(Complaint::new(
+        rule.name_at,
+        format!("no operation that this rule matches can meet its fault: {}", words.join(" + ")),
+    ))
 }
 
 fn name_of(source: &Source, profile: &Profile) -> String {

@@ -204,7 +204,7 @@ impl Rule {
 
     fn apply(&self, roll: Roll<'_>, request: &AwsRequest, verdict: &mut Verdict) {
         let mut draw = self.dice.amounts(roll);
-        for fault in &self.faults {
+        for fault in self.faults.iter().filter(|fault| fault.suits(request)) {
             verdict.add(&self.name, fault.effect(request, &mut draw));
         }
         verdict.rules.push(self.name.clone());

@@ -6,6 +6,8 @@ use super::{plan::Rule, schedule::Per};
 #[derive(Clone, Copy, Debug, Eq, PartialEq, serde::Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Skip {
+    /// None of its faults can do anything to such a request.
+    Unsuited,
     /// The request does not tell what `per` counts by.
     Uncounted,
     /// `calls` said no.
@@ -30,7 +32,8 @@ pub enum Skip {
 
 impl Skip {
     /// All of them, in that order.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
+        Self::Unsuited,
         Self::Uncounted,
         Self::OutsideCalls,
         Self::OutsideTime,
@@ -48,6 +51,7 @@ impl Skip {
         let schedule = rule.schedule();
         let written = |key: &str, value: Option<String>| format!("`{key}: {}`", value.unwrap_or_default());
         match self {
+            Self::Unsuited => "was for an operation to which its fault cannot happen".to_owned(),
             Self::Uncounted => format!("{}, which `per: {}` needs", lack(schedule.per), schedule.per.as_str()),
             Self::OutsideCalls => {
                 format!("fell outside {}", written("calls", schedule.calls.map(|calls| calls.to_string())))

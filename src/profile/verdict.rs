@@ -9,6 +9,7 @@ use smallvec::SmallVec;
 
 use super::{RuleName, state::Holds};
 use crate::{
+    aws::protocol::event_stream::Break,
     fault::{Breach, Corruption, Down, Dribble, Effect, Instead, Up},
     units::{Offset, Speed},
 };
@@ -45,6 +46,8 @@ pub struct Shape {
     pub dribble: Option<Dribble>,
     /// Where the answer's body breaks off: at the first of these places.
     pub cuts: SmallVec<[(RuleName, Offset, Breach); 1]>,
+    /// After how many events the answer's stream breaks off, and the rule that says so: the one that lets fewest pass.
+    pub interrupt: Option<(RuleName, u64, Break)>,
     /// What is no longer right in the answer.
     pub corruptions: SmallVec<[(RuleName, Corruption); 1]>,
     /// When an injected answer asks to be asked again.
@@ -115,6 +118,11 @@ impl Shape {
                     }));
             }
             Down::FirstByte(delay) => self.first_byte = self.first_byte.saturating_add(delay),
+            Down::Interrupt(after, how) => {
+                if self.interrupt.as_ref().is_none_or(|(_, other, _)| after < *other) {
+                    self.interrupt = Some((rule.clone(), after, how));
+                }
+            }
             Down::OverBody(delay) => self.over_body = self.over_body.saturating_add(delay),
             Down::RetryAfter(time) => self.retry_after = self.retry_after.max(Some(time)),
             Down::Speed(speed) => self.down = Some(self.down.map_or(speed, |other| other.min(speed))),

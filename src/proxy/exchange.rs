@@ -5,6 +5,7 @@
 //! gone. Either way there is exactly one entry for each request.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use compact_str::CompactString;
@@ -49,6 +50,8 @@ struct Plans {
     injected: bool,
     /// It is to be cut, by these.
     cuts: SmallVec<[RuleName; 1]>,
+    /// Its stream of events is to be broken off by this; true once that has happened.
+    interrupted: Option<(RuleName, Arc<AtomicBool>)>,
     /// The connection ends so long after it.
     late_end: Option<(RuleName, Duration)>,
     /// It asks the client to wait.
@@ -131,8 +134,8 @@ impl Exchange {
         self.plans.injected = true;
     }
 
-    /// A rule gives it no answer: however it ends, that is why.
-    pub fn hangs(&mut self) {
+    /// However it ends, that is a rule's doing.
+    pub fn ends_by_rule(&mut self) {
         if let Some(entry) = self.entry.as_mut() {
             (entry.outcome, entry.side) = (Outcome::Injected, Some(Side::Injected));
         }
@@ -153,6 +156,11 @@ impl Exchange {
     /// Its answer is to be cut, by these rules.
     pub fn will_be_cut(&mut self, by: SmallVec<[RuleName; 1]>) {
         self.plans.cuts = by;
+    }
+
+    /// Its stream of events is to be broken off by this rule; `struck` tells when that has happened.
+    pub fn will_be_interrupted(&mut self, by: RuleName, struck: Arc<AtomicBool>) {
+        self.plans.interrupted = Some((by, struck));
     }
 
     /// By this rule the connection ends so long after its answer has.
@@ -212,7 +220,7 @@ impl Exchange {
         if let Some(entry) = self.entry.as_mut() {
             entry.rules.push(rule);
         }
-        self.hangs();
+        self.ends_by_rule();
         std::future::pending().await
     }
 
@@ -312,6 +320,11 @@ impl Watch for Exchange {
         }
         for rule in std::mem::take(&mut self.plans.cuts) {
             self.found_nothing(&rule);
+        }
+        match self.plans.interrupted.take() {
+            Some((_, struck)) if struck.load(Ordering::Relaxed) => self.ends_by_rule(),
+            Some((rule, _)) => self.found_nothing(&rule),
+            None => {}
         }
         self.end_late();
         self.record();

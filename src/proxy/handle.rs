@@ -55,7 +55,7 @@ pub async fn handle(
     inject::before(&verdict).await;
     let (Some((rule, instead)), Ok(aws)) = (&verdict.instead, &mut aws) else {
         return match forward(&proxy, &connection, &route, request, ahead, &mut exchange, &verdict).await {
-            Ok(answer) => Ok(inject::answer(exchange, answer, &verdict).await),
+            Ok(answer) => Ok(inject::answer(exchange, answer, &verdict, aws.as_ref().ok()).await),
             Err(why) => no_answer(exchange, why).await,
         };
     };

@@ -15,9 +15,9 @@ use hyper::body::Incoming;
 use hyper::ext::ReasonPhrase;
 
 use super::exchange::{Exchange, ExchangeBody};
-use super::{Proxy, corrupt, forward, unread};
+use super::{Proxy, corrupt, forward, interrupt, unread};
 use crate::aws::gateway;
-use crate::aws::protocol::{self, Stamp, SyntheticResponse};
+use crate::aws::protocol::{self, Stamp, SyntheticResponse, event_stream};
 use crate::aws::request::AwsRequest;
 use crate::clock;
 use crate::fault::{Breach, Instead, Scope};
@@ -64,6 +64,10 @@ pub async fn instead(
     let synthetic = match instead {
         Instead::Error(error) => protocol::synthesize(aws, error, &stamp),
         Instead::Gateway(status) => gateway::page(*status, aws.head_only, &stamp),
+        Instead::BrokenStream(how) => match event_stream::broken_off(aws, how, &stamp) {
+            Some(answer) => answer,
+            None => return Err(exchange.ended(Ending::Connection(ConnectionEnding::ShutDown)).await),
+        },
         Instead::Close => return Err(exchange.ended(Ending::Connection(ConnectionEnding::ShutDown)).await),
         Instead::Hang(time) => return Err(hang(exchange, *time, unsent).await),
         Instead::Lost(_) => return Err(exchange.ended(reset(Scope::Connection)).await),
@@ -89,7 +93,7 @@ pub async fn instead(
         unread::settle(proxy, head.version, &head.headers, body, &mut response).await;
     }
     exchange.is_injected();
-    Ok(answer(exchange, response, verdict).await)
+    Ok(answer(exchange, response, verdict, Some(aws)).await)
 }
 
 /// Gives the client an answer, with all that is to happen to it on its way down.
@@ -97,13 +101,15 @@ pub async fn answer(
     mut exchange: Exchange,
     mut response: Response<ResponseBody>,
     verdict: &Verdict,
+    aws: Option<&AwsRequest>,
 ) -> Response<ExchangeBody> {
     let Some(shape) = &verdict.shape else { return exchange.answered(response) };
     if !shape.first_byte.is_zero() {
         exchange.held_back(shape.first_byte);
         wait(shape.first_byte).await;
     }
-    let changes = changes(&mut exchange, &mut response, shape);
+    let mut changes = changes(&mut exchange, &mut response, shape);
+    changes.recast = interrupt::interrupt(&mut exchange, &mut response, shape, aws);
     if !changes.is_none() {
         response = response.map(|body| ResponseBody::Shaped(Box::new(Shaped::new(body, changes))));
     }
@@ -149,7 +155,7 @@ fn changes(exchange: &mut Exchange, response: &mut Response<ResponseBody>, shape
 
 /// Takes the whole request, but for a body that waits to be asked for, and then nothing happens.
 async fn hang(mut exchange: Exchange, time: Option<Duration>, request: Option<Request<Incoming>>) -> StreamReset {
-    exchange.hangs();
+    exchange.ends_by_rule();
     let taking = async {
         if let Some(mut request) = request.filter(|request| !request.headers().contains_key(EXPECT)) {
             while let Some(Ok(_)) = request.body_mut().frame().await {}

@@ -2,19 +2,34 @@
 //!
 //! Such an answer begins with 200, and what goes wrong afterwards comes as the stream's last frame: an exception that the stream's union
 //! models (`:message-type: exception`, with a payload as in the protocol), or an error that it does not model (`:message-type: error`,
-//! with code and message in header fields). [`exception`] is that frame alone, to be put behind events that passed; [`broken_off`] is a
-//! whole answer that breaks off before its first event. Clients check both checksums of a frame.
+//! with code and message in header fields). [`exception`] is that frame alone; [`broken_off`] is a whole answer that breaks off before its
+//! first event, and [`Interrupt`] breaks off one that is passing. Clients check both checksums of a frame.
 //!
 //! An error before the stream begins is an answer as any other: see [`synthesize`](super::synthesize).
+
+mod interrupt;
 
 use aws_smithy_eventstream::frame::write_message_to;
 use aws_smithy_types::event_stream::{Header, HeaderValue as Value, Message};
 use http::header::DATE;
 use http::{HeaderMap, StatusCode};
 
+pub use interrupt::{Interrupt, Passed};
+
 use super::{AwsError, Stamp, SyntheticResponse, Told, insert, insert_usual, json};
 use crate::aws::quirk;
 use crate::aws::request::{AwsRequest, Protocol};
+
+/// How an event stream breaks off.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Break {
+    /// A frame's checksum is wrong.
+    BadCrc,
+    /// It ends within a frame, in good order.
+    Cut,
+    /// An exception is its last frame; the code is the exception's, or that of the union's member.
+    Exception(AwsError),
+}
 
 /// The frame that breaks an event stream off; nothing where the operation's answer is none.
 pub fn exception(request: &AwsRequest, error: &AwsError, stamp: &Stamp) -> Option<Vec<u8>> {
@@ -36,9 +51,21 @@ pub fn exception(request: &AwsRequest, error: &AwsError, stamp: &Stamp) -> Optio
     frame(&message)
 }
 
-/// An answer that begins as the operation's do, and breaks off before its first event.
-pub fn broken_off(request: &AwsRequest, error: &AwsError, stamp: &Stamp) -> Option<SyntheticResponse> {
-    let last = exception(request, error, stamp)?;
+/// An answer that begins as the operation's do, and breaks off with its first frame; nothing where the operation's answer is no event stream.
+pub fn broken_off(request: &AwsRequest, how: &Break, stamp: &Stamp) -> Option<SyntheticResponse> {
+    let internal =
+        || AwsError { code: "InternalServerException".into(), status: None, message: None, members: Vec::new() };
+    let error = &if let Break::Exception(error) = how { error.clone() } else { internal() };
+    let mut last = exception(request, error, stamp)?;
+    match how {
+        Break::BadCrc => {
+            if let Some(byte) = last.last_mut() {
+                *byte ^= 1;
+            }
+        }
+        Break::Cut => last.truncate(last.len() / 2),
+        Break::Exception(_) => {}
+    }
     let mut headers = HeaderMap::with_capacity(4);
     let told = Told::new(request, error, stamp);
     if told.service.is_some_and(|service| service.name == "s3") {
@@ -56,10 +83,13 @@ pub fn broken_off(request: &AwsRequest, error: &AwsError, stamp: &Stamp) -> Opti
 
 /// What RPC protocols send before the events: the rest of the operation's output, of which nothing is known.
 fn initial_response(protocol: Protocol) -> Option<Vec<u8>> {
-    let of_rpc = matches!(protocol, Protocol::Json10 | Protocol::Json11);
     let first =
         || message("event", &[(":event-type", "initial-response"), (":content-type", media(protocol))], b"{}".to_vec());
-    of_rpc.then(first).as_ref().and_then(frame)
+    opens_with_initial_response(protocol).then(first).as_ref().and_then(frame)
+}
+
+fn opens_with_initial_response(protocol: Protocol) -> bool {
+    matches!(protocol, Protocol::Json10 | Protocol::Json11)
 }
 
 fn media(protocol: Protocol) -> &'static str {
@@ -99,7 +129,7 @@ mod tests {
     use crate::aws::catalog;
     use crate::aws::request::Reading;
 
-    fn request(service: &str, operation: &str) -> AwsRequest {
+    pub(super) fn request(service: &str, operation: &str) -> AwsRequest {
         let service = catalog::service(service).unwrap();
         let reading = Reading { service, operation: Some(service.operation(operation).unwrap()) };
         AwsRequest::of(reading, service.protocols[0])
@@ -109,7 +139,7 @@ mod tests {
     fn frames(service: &str, operation: &str, code: &str) -> Vec<(Vec<(String, String)>, String)> {
         let error = AwsError { code: code.into(), status: None, message: Some("too fast".into()), members: Vec::new() };
         let stamp = Stamp { date: jiff::Timestamp::UNIX_EPOCH, id: 1 };
-        let answer = broken_off(&request(service, operation), &error, &stamp).unwrap();
+        let answer = broken_off(&request(service, operation), &Break::Exception(error), &stamp).unwrap();
         assert_eq!(answer.status, 200);
         let (mut body, mut frames) = (&answer.body[..], Vec::new());
         while !body.is_empty() {
