@@ -27,9 +27,9 @@ pub(super) static EVENT_STREAM: FaultKind = FaultKind {
     ],
     short: Short::No,
     example: "fault: {event_stream: {after: 3, then: {exception: throttlingException}}}",
-    clients: "No SDK retries once the stream has begun: the program meets the exception while it reads (boto3: EventStreamError; \
-              JavaScript and Rust: the typed exception), or a wrong checksum as an error of its own. boto3 takes a stream that is cut \
-              within a frame for one that has ended.",
+    clients: "Once an event has come nobody retries: the program meets the exception while it reads (boto3: EventStreamError; \
+              JavaScript and Rust: the typed exception), a wrong checksum as an error of its own, and so JavaScript a cut; boto3 takes a \
+              stream that is cut within a frame for one that has ended. JavaScript retries an exception that is the first frame.",
     read,
 };
 

@@ -7,9 +7,9 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { setTimeout as pause } from "node:timers/promises";
 
-/** Gives the emulator's URL to `use`. It is the one of the cases in Python, and ends when its stdin does. */
-export async function withEmulator(use) {
-  const moto = spawn(process.env.PYTHON, ["-m", "common.emulator"], { stdio: ["pipe", "pipe", "ignore"] });
+/** Gives the emulator's URL to `use`. It is one of those of the cases in Python, and ends when its stdin does. */
+export async function withEmulator(use, module = "common.emulator") {
+  const moto = spawn(process.env.PYTHON, ["-m", module], { stdio: ["pipe", "pipe", "ignore"] });
   const ended = once(moto, "exit");
   try {
     // It tells its port once it listens.

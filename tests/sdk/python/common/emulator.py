@@ -1,4 +1,4 @@
-"""moto as a server of its own, on a port of its own, which ends with the process that started it.
+"""moto, or another far end, as a server of its own, on a port of its own, which ends with the process that started it.
 
     with emulator.start() as url:
         ...
@@ -10,14 +10,14 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def start():
+def start(module="common.emulator"):
     """Yields its URL. It listens before it tells the port, so nobody needs to wait for it."""
     server = subprocess.Popen(
-        [sys.executable, "-m", "common.emulator"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        [sys.executable, "-m", module], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
     )
     try:
         port = server.stdout.readline().strip()
-        assert port, f"moto did not start: exit code {server.wait()}"
+        assert port, f"{module} did not start: exit code {server.wait()}"
         yield f"http://127.0.0.1:{port}"
     finally:
         server.stdin.close()

@@ -29,8 +29,13 @@ pub struct Emulator {
 
 impl Emulator {
     pub fn start() -> Result<Self, Box<dyn Error>> {
+        Self::of("common.emulator")
+    }
+
+    /// Another far end of the cases in Python.
+    pub fn of(module: &str) -> Result<Self, Box<dyn Error>> {
         let mut moto = Command::new(variable("PYTHON"));
-        moto.args(["-m", "common.emulator"]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+        moto.args(["-m", module]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
         let mut moto = moto.spawn()?;
         let mut port = String::new();
         // It tells its port once it listens.
