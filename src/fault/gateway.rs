@@ -19,7 +19,8 @@ pub(super) static GATEWAY: FaultKind = FaultKind {
     settings: &[Setting::or("status", Value::Word(&["502", "503", "504"]), "503", "which of its pages")],
     short: Short::BareOrValue(Value::Status),
     example: "fault: {gateway: {status: 504}}",
-    clients: "All retry by the status. What the program sees at last is an error whose code is made from the status, or a parse error.",
+    clients: "All retry by the status. At last boto3 raises a ClientError whose code is the status; JavaScript raises a SyntaxError \
+              where it expects JSON, and an error named Unknown from S3.",
     read,
 };
 

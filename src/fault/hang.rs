@@ -17,8 +17,8 @@ pub(super) static HANG: FaultKind = FaultKind {
     settings: &[Setting::new("for", Value::Duration, "how long; without it until the client gives up")],
     short: Short::Bare,
     example: "fault: {hang: {for: 30s}}",
-    clients: "boto3 gives up after its read timeout of 60 s and retries; JavaScript and Rust wait for ever unless the program sets a \
-              timeout. Whether the request was carried out they cannot know: here it was not.",
+    clients: "They wait for their read timeout (boto3: 60 s; JavaScript and Rust: none unless one is set) and retry after it. \
+              Whether the request was carried out they cannot know: here it was not.",
     read,
 };
 

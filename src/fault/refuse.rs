@@ -19,7 +19,8 @@ pub(super) static REFUSE: FaultKind = FaultKind {
     settings: &[],
     short: Short::Bare,
     example: "fault: refuse",
-    clients: "A connection error, which every SDK retries. Behind a CONNECT, boto3 blames the proxy (ProxyConnectionError).",
+    clients: "A connection error, which all three retry. boto3 calls it ConnectionClosedError where it comes at the CONNECT, and \
+              ProxyConnectionError where it comes inside the tunnel; JavaScript calls it ECONNRESET.",
     read,
 };
 

@@ -19,8 +19,8 @@ pub(super) static RETRY_AFTER: FaultKind = FaultKind {
     settings: &[Setting::new("ms", Value::Count, "how many milliseconds to wait")],
     short: Short::Value(Value::Duration),
     example: "fault: [throttle, retry_after: {ms: 1000}]",
-    clients: "boto3 and other SDKs with the newer retry behaviour wait for `x-amz-retry-after`, within bounds of their own; the others go \
-              by their own backoff. See docs/faults.md for what each was seen to do.",
+    clients: "boto3 (standard mode) and JavaScript wait for `x-amz-retry-after`, within bounds of their own; boto3's legacy mode \
+              goes by its own backoff.",
     read,
 };
 

@@ -17,9 +17,10 @@ pub(super) static TRUNCATE: FaultKind = FaultKind {
     settings: &[Setting::new("after", Value::Offset, "how much of the body gets through")],
     short: Short::Value(Value::Offset),
     example: "fault: {truncate: {after: 50%}}",
-    clients: "All compare with Content-Length and retry what they parse themselves. A streamed body (GetObject) ends with an error as the \
-              program reads it. Where no length was announced, over HTTP/1 the missing last chunk is noticed; a stream of HTTP/2 that is \
-              finished early is not.",
+    clients: "They miss bytes by Content-Length and retry what they parse themselves; boto3, when its attempts are used up on \
+              DynamoDB, hands on an empty answer and raises nothing. A streamed body (GetObject) ends with an error as the program \
+              reads it. Where no length was announced, HTTP/1 still misses the last chunk, and a stream of HTTP/2 that is finished \
+              early passes for whole.",
     read,
 };
 

@@ -6,6 +6,7 @@
 
 use std::{fs, path::PathBuf};
 
+use serde_json::Value;
 use squall::{
     fault,
     profile::{Source, load},
@@ -94,20 +95,63 @@ fn the_guide_tells_every_kind_of_fault_its_messages_and_every_ready_made_profile
     }
 }
 
-/// `SQUALL_BLESS=1` writes the part anew.
+/// `SQUALL_BLESS=1` writes these parts anew.
 #[test]
-fn the_page_on_faults_says_of_every_kind_what_the_code_says() {
+fn the_page_on_faults_says_what_the_code_says_of_every_kind_and_what_sdks_were_seen_to_do() {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("docs/faults.md");
     let page = fs::read_to_string(&path).unwrap();
-    let (before, _) = page.split_once(KINDS).unwrap();
+    let (before, rest) = page.split_once(SEEN).unwrap();
+    let (_, between) = rest.split_once("\n\n").unwrap();
+    let (between, _) = between.split_once(KINDS).unwrap();
     let told = fault::kinds().map(|kind| format!("\n### `{}`\n\n{kind}", kind.name));
-    let whole = format!("{before}{KINDS}{}", told.collect::<String>());
+    let whole = format!("{before}{SEEN}{}\n{between}{KINDS}{}", seen(), told.collect::<String>());
     if std::env::var_os("SQUALL_BLESS").is_some() {
         fs::write(&path, &whole).unwrap();
     }
     assert!(page == whole, "docs/faults.md is not what SQUALL_BLESS=1 writes");
 }
 
+/// The table's rows, from the facts that the SDKs' cases are held to.
+fn seen() -> String {
+    let facts: Value = serde_json::from_str(include_str!("../sdk/faults.json")).unwrap();
+    let row = |row: &Value| {
+        let fault = row["fault"].as_str().map_or_else(|| in_yaml(&row["fault"]), str::to_owned);
+        let stage = if row["connection"] == true { " (connection)" } else { "" };
+        let sdks = ["python", "javascript", "rust"].map(|sdk| &row[sdk]);
+        let saw = sdks.map(|sdk| match (sdk["saw"].as_str(), sdk["attempts"].as_u64()) {
+            (Some(saw), Some(1)) => format!("{saw}, 1 attempt"),
+            (Some(saw), Some(attempts)) => format!("{saw}, {attempts} attempts"),
+            _ => "not run".to_owned(),
+        });
+        let mut got: Vec<_> = sdks.iter().filter_map(|sdk| sdk["carried_out"].as_u64()).collect();
+        got.dedup();
+        let got: Vec<_> = got.iter().map(u64::to_string).collect();
+        format!(
+            "| `{fault}`{stage} | {} | {} | {} |\n",
+            row["call"].as_str().unwrap(),
+            saw.join(" | "),
+            got.join(" / ")
+        )
+    };
+    facts["rows"].as_array().unwrap().iter().map(row).collect()
+}
+
+/// As a profile has it.
+fn in_yaml(value: &Value) -> String {
+    match value {
+        Value::Array(items) => format!("[{}]", items.iter().map(in_yaml).collect::<Vec<_>>().join(", ")),
+        Value::Object(map) => {
+            let entries: Vec<_> = map.iter().map(|(key, value)| format!("{key}: {}", in_yaml(value))).collect();
+            format!("{{{}}}", entries.join(", "))
+        }
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    }
+}
+
+/// Above the rows.
+const SEEN: &str =
+    "| fault | call | boto3 1.44.5 | JavaScript v3 | Rust | reached the far end |\n|---|---|---|---|---|---|\n";
 /// What stands below comes from the code.
 const KINDS: &str = "## The kinds\n";
 

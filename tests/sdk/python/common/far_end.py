@@ -1,0 +1,86 @@
+"""A far end that answers a few calls as AWS does, checksums included, and counts the requests that reach it.
+
+    with far_end.start() as far:
+        ...                          # far.url
+        far.count()                  # requests since it was last asked
+
+DynamoDB's GetItem is answered with an item and x-amz-crc32, S3's GetObject with 100,000 bytes and their CRC32. Started as a program, it
+prints its port and ends with its stdin; `GET /requests` then tells the count.
+"""
+
+import base64
+import json
+import sys
+import threading
+import zlib
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+OBJECT = b"0123456789" * 10_000
+ITEM = json.dumps({"Item": {"id": {"S": "1"}, "note": {"S": "x" * 1000}}}).encode()
+
+
+class FarEnd(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 64
+
+    def __init__(self):
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server_port}"
+        self.requests, self.lock = 0, threading.Lock()
+
+    def count(self):
+        with self.lock:
+            requests, self.requests = self.requests, 0
+        return requests
+
+    def handle_error(self, request, client_address):
+        pass  # clients that leave are what the cases are about
+
+
+class Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+
+    def do_GET(self):
+        if self.path == "/requests":
+            return self.answer("text/plain", str(self.server.count()).encode())
+        self.counted()
+        checksum = base64.b64encode(zlib.crc32(OBJECT).to_bytes(4, "big")).decode()
+        fields = {"ETag": '"8d7f4a5b9c0e1f2a3b4c5d6e7f809112"', "x-amz-checksum-crc32": checksum, "x-amz-checksum-type": "FULL_OBJECT"}
+        self.answer("binary/octet-stream", OBJECT, fields)
+
+    def do_POST(self):
+        self.counted()
+        self.answer("application/x-amz-json-1.0", ITEM, {"x-amz-crc32": str(zlib.crc32(ITEM))})
+
+    def counted(self):
+        self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        with self.server.lock:
+            self.server.requests += 1
+
+    def answer(self, kind, body, fields={}):
+        self.send_response(200)
+        for name, value in {"Content-Type": kind, "Content-Length": str(len(body)), "x-amzn-RequestId": "R", **fields}.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_):
+        pass
+
+
+@contextmanager
+def start():
+    server = FarEnd()
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield server
+    finally:
+        server.shutdown()
+
+
+if __name__ == "__main__":
+    with start() as far:
+        print(far.server_port, flush=True)
+        sys.stdin.read()  # ends when the other side closes it, or dies

@@ -1,0 +1,132 @@
+"""Every row of faults.json with boto3: what the program sees, how often the SDK tries, and what reaches the far end.
+
+Each row's fault meets every attempt of one call. Of lost and repeated requests an emulator's state proves what was carried out.
+"""
+
+import json
+import os
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from botocore.exceptions import ClientError
+
+from common import clients, emulator, far_end, squall
+
+CONFIG = {"retries": {"mode": "standard", "total_max_attempts": 3}, "connect_timeout": 5, "read_timeout": 1}
+CALLS = {
+    "GetItem": lambda client: (client("dynamodb", **CONFIG), get_item),
+    "GetObject": lambda client: (client("s3", **CONFIG), get_object),
+}
+ITEM = {"id": {"S": "1"}, "note": {"S": "x" * 1000}}
+
+
+def get_item(client):
+    answer = client.get_item(TableName="orders", Key={"id": {"S": "1"}})
+    return "ok" if answer.get("Item") == ITEM else "ok, and another item" if "Item" in answer else "ok, and no item"
+
+
+def get_object(client):
+    body = client.get_object(Bucket="orders", Key="1")["Body"].read()
+    return "ok" if body == far_end.OBJECT else "ok, and another object"
+
+
+def main():
+    rows = json.loads(Path(os.environ["CASE"], "../../faults.json").read_text())["rows"]
+    with ThreadPoolExecutor(6) as pool:
+        wrong = [line for line in pool.map(lambda numbered: difference(*numbered), enumerate(rows)) if line]
+    with emulator.start() as upstream:
+        for proof in (twice, lost_message, lost_item):
+            proof(upstream)
+    assert not wrong, "\n".join(wrong)
+
+
+def difference(number, row):
+    """What differs between what is seen and what the row says, if anything does."""
+    what, got, expected = f"{json.dumps(row['fault'])} {row['call']}", seen(number, row), row.get("python", {})
+    print(what, json.dumps(got), flush=True)
+    # Which error a broken connection shows itself as depends on who notices first.
+    same = got["saw"] in expected.get("saw", "").split(" or ") and {**got, "saw": None} == {**expected, "saw": None}
+    return None if same else f"{what}: {expected}, not {got}"
+
+
+def seen(number, row):
+    """What the program sees, the attempts made, the requests that reached the far end, and how many attempts came too early; over TLS
+    through CONNECT."""
+    match = {"service": ["dynamodb", "s3"]} if row.get("connection") else {"operation": row["call"]}
+    file, calls = profile(f"row-{number}", match, row["fault"]), row.get("calls", 1)
+    with far_end.start() as far, squall.serve(far.url, "--profile", file, "--seed", "7") as proxy:
+        client, call = CALLS[row["call"]](clients.through(proxy))
+        saw = [outcome(lambda: call(client)) for _ in range(calls)][-1]
+    aws, ended = proxy.summary["aws"], proxy.summary["connections"]["ended"]
+    [rule] = proxy.summary["rules"]
+    assert calls > 1 or rule["fired"] == aws["attempts"] + ended, proxy.summary
+    assert aws["upstream_failed"] == aws["proxy_failed"] == 0, proxy.summary
+    return {"saw": saw, "attempts": aws["attempts"] + ended, "carried_out": far.count(), "early": aws["early"]}
+
+
+def outcome(call):
+    try:
+        return call()
+    except ClientError as error:
+        name, code = type(error).__name__, error.response["Error"]["Code"]
+        return name if name == code else f"{name} {code}"
+    except Exception as error:  # noqa: BLE001: which one is the question
+        return type(error).__name__
+
+
+def profile(name, match, fault):
+    file = Path(os.environ["TMPDIR"]) / f"{name}.yaml"
+    file.write_text(json.dumps({"rules": [{"name": "fault", "match": match, "fault": fault}]}))
+    return file
+
+
+def twice(upstream):
+    """A message that is sent twice is there twice, and the client knows of one."""
+    file = profile("twice", {"service": "sqs", "operation": "SendMessage"}, {"duplicate": {"times": 2}})
+    with squall.serve(upstream, "--profile", file) as proxy:
+        sqs, straight = clients.through(proxy)("sqs"), clients.at(upstream)("sqs")
+        queue = straight.create_queue(QueueName="twice")["QueueUrl"]
+        sent = sqs.send_message(QueueUrl=queue, MessageBody="order 1")["MessageId"]
+        got = straight.receive_message(QueueUrl=queue, MaxNumberOfMessages=10)["Messages"]
+    assert [message["Body"] for message in got] == ["order 1"] * 2, got
+    assert sent in [message["MessageId"] for message in got] and len({message["MessageId"] for message in got}) == 2, got
+    assert proxy.summary["aws"]["copies"] == 1, proxy.summary
+    print("duplicate: one SendMessage, two messages in the queue")
+
+
+def lost_message(upstream):
+    """A message whose answer is lost is sent again by the SDK, and is there twice."""
+    file = profile("lost-message", {"service": "sqs", "operation": "SendMessage", "attempt": 1}, "lose")
+    with squall.serve(upstream, "--profile", file) as proxy:
+        sqs, straight = clients.through(proxy)("sqs", **CONFIG), clients.at(upstream)("sqs")
+        queue = straight.create_queue(QueueName="lost")["QueueUrl"]
+        sqs.send_message(QueueUrl=queue, MessageBody="order 1")
+        got = straight.receive_message(QueueUrl=queue, MaxNumberOfMessages=10)["Messages"]
+    assert [message["Body"] for message in got] == ["order 1"] * 2, got
+    aws = proxy.summary["aws"]
+    assert (aws["attempts"], aws["injected"], aws["lost"], aws["answered"]) == (2, 1, 1, 1), aws
+    print("lose: one SendMessage, two attempts, two messages in the queue")
+
+
+def lost_item(upstream):
+    """A conditional put whose answer is lost fails over its own success, and the item is there."""
+    file = profile("lost-item", {"service": "dynamodb", "operation": "PutItem", "attempt": 1}, "lose")
+    with squall.serve(upstream, "--profile", file) as proxy:
+        dynamodb, straight = clients.through(proxy)("dynamodb", **CONFIG), clients.at(upstream)("dynamodb")
+        straight.create_table(
+            TableName="orders",
+            KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
+            AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
+            BillingMode="PAY_PER_REQUEST",
+        )
+        put = {"TableName": "orders", "Item": {"id": {"S": "1"}}, "ConditionExpression": "attribute_not_exists(id)"}
+        saw = outcome(lambda: dynamodb.put_item(**put))
+        items = straight.scan(TableName="orders")["Items"]
+    assert saw == "ConditionalCheckFailedException", saw
+    assert items == [{"id": {"S": "1"}}], items
+    print(f"lose: a conditional PutItem, two attempts, {saw}, and the item is there")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
