@@ -22,7 +22,7 @@ pub fn main(args: &EnvArgs) -> ExitCode {
 
 fn print(args: &EnvArgs) -> Result<()> {
     let (inherited, anchor) = (Inherited::here(), Anchor::open(&args.authority)?);
-    let dir = anchor.file.parent().unwrap_or(Path::new(".")).join("clients");
+    let dir = anchor.file.parent().unwrap_or_else(|| Path::new(".")).join("clients");
     // What an earlier `squall env` set is no longer what was trusted before.
     let inherited = inherited.without_values_below(&dir);
     std::fs::create_dir_all(&dir).with_context(|| format!("cannot make {}", dir.display()))?;

@@ -13,6 +13,7 @@ mod forward;
 pub mod handle;
 pub mod identity;
 pub mod inject;
+mod links;
 pub mod own;
 pub mod patience;
 mod resign;
