@@ -21,11 +21,15 @@ fn main() -> ExitCode {
     };
     start_log(&cli);
     match cli.command {
+        Command::Ca(args) => command::authority::main(&args),
         Command::Check(args) => check(&args),
+        Command::Completions(args) => command::definitions::completions(&args),
         Command::Decode(args) => command::decode::main(&args),
         Command::Demo(args) => command::demo::main(&args),
+        Command::Env(args) => command::variables::main(&args),
         Command::Error(args) => command::error::main(&args),
         Command::Exec(args) => command::child::exec(&args),
+        Command::Man(args) => command::definitions::man(&args),
         Command::Run(args) => command::run::main(&args),
         Command::Serve(args) => command::serve::main(&args),
         Command::Services(args) => command::services::main(&args),

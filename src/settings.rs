@@ -197,7 +197,8 @@ fn authority(args: &ProxyArgs, keep: Keep) -> Result<(CertificateAuthority, Opti
     Ok((CertificateAuthority::open(&dir, permitted)?, Some(dir)))
 }
 
-fn data_dir() -> Result<PathBuf> {
+/// Where this user's data is kept.
+pub fn data_dir() -> Result<PathBuf> {
     match directories::ProjectDirs::from("", "", "squall") {
         Some(dirs) => Ok(dirs.data_dir().to_owned()),
         None => bail!("there is no home directory to keep the certificate authority in; say where with --ca-dir DIR"),

@@ -11,7 +11,7 @@ use smallvec::SmallVec;
 use super::catalog::{self, Service};
 use super::endpoint::Endpoint;
 use super::quirk;
-use super::request::{AwsRequest, lower_case};
+use super::request::{AwsRequest, Reading, lower_case};
 
 /// A host of AWS's.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -56,6 +56,26 @@ pub fn services_at(host: &str) -> SmallVec<[&'static Service; 2]> {
     Endpoint::read(&lower_case(host)).services
 }
 
+/// Whether the answer tells URLs that clients follow: of queues, of code.
+pub fn answers_with_urls(request: &AwsRequest) -> bool {
+    let told = |reading: &Reading| {
+        let operation = reading.operation.map_or("", |operation| operation.name);
+        URLS_TOLD.contains(&(reading.service.name, operation))
+    };
+    request.readings.iter().any(told)
+}
+
+/// Operations whose answers tell URLs of the service's own, or links that it signed.
+const URLS_TOLD: [(&str, &str); 7] = [
+    ("lambda", "GetFunction"),
+    ("lambda", "GetLayerVersion"),
+    ("lambda", "GetLayerVersionByArn"),
+    ("sqs", "CreateQueue"),
+    ("sqs", "GetQueueUrl"),
+    ("sqs", "ListDeadLetterSourceQueues"),
+    ("sqs", "ListQueues"),
+];
+
 /// Whether a host means the machine that it is looked up on: loopback in all its names, buckets in front of it included, and the name
 /// that LocalStack gives it in DNS.
 pub fn is_local(host: &str) -> bool {
@@ -95,7 +115,6 @@ fn prefix(written: &'static str, request: &AwsRequest, named: &str) -> Result<Co
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::aws::request::Reading;
 
     fn real_host(call: &str, named: &str, region: Option<&str>) -> Result<(String, Option<&'static str>), Unknown> {
         let (service, operation) = call.split_once('.').unwrap();

@@ -37,7 +37,11 @@ impl Child {
     pub fn start(command: &[OsString], environment: &Environment) -> io::Result<Self> {
         // Listening before starting: from here on no signal can end Squall and leave the program.
         let signals = Signals::listen()?;
-        let inner = tokio::process::Command::new(std::env::current_exe()?)
+        let mut squall = tokio::process::Command::new(std::env::current_exe()?);
+        for name in &environment.unset {
+            squall.env_remove(name);
+        }
+        let inner = squall
             .arg(EXEC)
             .arg(rustix::process::getpid().as_raw_nonzero().to_string())
             .args(descriptors::inherited().map(|limit| format!("--open-files={limit}")))

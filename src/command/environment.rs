@@ -1,45 +1,135 @@
 //! What a program must find in its environment so that its AWS calls go through Squall, and what it must not.
 //!
-//! Pure: [`Environment::for_child`] computes from the inherited variables which to set, and says in words what it overrode. Which
-//! variable is read by whom: boto3 and the aws CLI take `HTTPS_PROXY` and `AWS_CA_BUNDLE` (or `REQUESTS_CA_BUNDLE`), Rust and Go
-//! `SSL_CERT_FILE`, Node `NODE_EXTRA_CA_CERTS`, curl and libcurl `CURL_CA_BUNDLE`.
+//! Pure: [`Environment::for_program`] computes from the inherited variables which to set and which to take away, and says in words what
+//! it overrode. Which variable is read by whom: boto3 and the aws CLI take `HTTPS_PROXY` and `AWS_CA_BUNDLE` (or
+//! `REQUESTS_CA_BUNDLE`), Rust and Go `SSL_CERT_FILE`, Node `NODE_EXTRA_CA_CERTS` and, for the proxy, a file named in `NODE_OPTIONS`,
+//! the JVM `JAVA_TOOL_OPTIONS`, PHP settings in a folder of `PHP_INI_SCAN_DIR`, curl and libcurl `CURL_CA_BUNDLE`.
 
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
 
+use super::keystore::CUSTOMARY_PASSWORD;
+use super::trust::Trust;
 use crate::aws::partition;
+use crate::report::Runtime;
 
-/// Variables to set, and what to tell the user about it.
+/// Variables to set and to take away, and what to tell the user about it.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Environment {
-    /// Set in the child, over what it inherits.
+    /// Set in the program, over what it inherits.
     pub set: Vec<(OsString, OsString)>,
+    /// Taken away from what it inherits.
+    pub unset: Vec<String>,
     /// One sentence each.
     pub notes: Vec<String>,
 }
 
+/// How a program is led to Squall.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Way {
+    /// As its endpoint: `AWS_ENDPOINT_URL`.
+    Endpoint,
+    /// As its proxy: `HTTPS_PROXY`.
+    Proxy,
+}
+
 impl Environment {
-    /// For a child that reaches Squall at `proxy` (`http://127.0.0.1:4577`) and is to trust `bundle`; `own` holds our root alone.
-    pub fn for_child(proxy: &str, bundle: &Path, own: &Path, inherited: impl Fn(&str) -> Option<OsString>) -> Self {
+    /// For a program that reaches Squall at `url` (`http://127.0.0.1:4577`) and is to trust what `trust` holds.
+    pub fn for_program(
+        way: Way,
+        url: &str,
+        trust: &Trust,
+        runtime: Option<Runtime>,
+        inherited: impl Fn(&str) -> Option<OsString>,
+    ) -> Self {
         let mut environment = Self::default();
+        match way {
+            Way::Endpoint => environment.lead_to_endpoint(url, &inherited),
+            Way::Proxy => environment.lead_to_proxy(url, trust, runtime, &inherited),
+        }
+        environment.notes.extend(told(way, runtime).map(str::to_owned));
+        environment
+    }
+
+    fn lead_to_proxy(
+        &mut self,
+        url: &str,
+        trust: &Trust,
+        runtime: Option<Runtime>,
+        inherited: &impl Fn(&str) -> Option<OsString>,
+    ) {
         for name in ["HTTPS_PROXY", "https_proxy"] {
-            environment.note_replaced_proxy(name, inherited(name).as_deref());
-            environment.set(name, proxy);
+            self.note_replaced_proxy(name, inherited(name).as_deref());
+            self.set(name, url);
         }
-        let (no_proxy, dropped) = no_proxy(&inherited);
-        for name in dropped {
-            environment
-                .notes
-                .push(format!("NO_PROXY named {name}, which would have kept AWS calls away from Squall: left out"));
-        }
-        environment.set("NO_PROXY", &no_proxy);
-        environment.set("no_proxy", &no_proxy);
+        self.keep_exceptions(inherited);
         for name in BUNDLE_VARIABLES {
-            environment.set(name, bundle);
+            self.set(name, &trust.bundle);
+        }
+        if runtime == Some(Runtime::Rclone) {
+            self.set.retain(|(name, _)| name != "AWS_CA_BUNDLE");
+            self.unset.push("AWS_CA_BUNDLE".to_owned());
+        }
+        if runtime == Some(Runtime::Ruby) {
+            // Net::HTTP asks it for https too. Programs that follow it for what it says lose nothing: Squall carries plain HTTP.
+            self.set("http_proxy", url);
         }
         // Node adds this file to its built-in roots, so it gets ours alone.
-        environment.set("NODE_EXTRA_CA_CERTS", own);
-        environment
+        self.set("NODE_EXTRA_CA_CERTS", &trust.own);
+        self.append("NODE_OPTIONS", &quoted("--require ", &trust.node), inherited);
+        self.append("JAVA_TOOL_OPTIONS", &java_options(url, &trust.java), inherited);
+        // Empty before the separator: the folders that were compiled in.
+        let (mut scanned, ours) =
+            (inherited("PHP_INI_SCAN_DIR").unwrap_or_default(), format!(":{}", trust.php.display()));
+        if !scanned.to_string_lossy().contains(&ours) {
+            scanned.push(ours);
+        }
+        self.set("PHP_INI_SCAN_DIR", scanned);
+    }
+
+    fn lead_to_endpoint(&mut self, url: &str, inherited: &impl Fn(&str) -> Option<OsString>) {
+        self.set("AWS_ENDPOINT_URL", url);
+        // Rust's object_store, and with it obstore, refuses to speak in the clear otherwise.
+        self.set("AWS_ALLOW_HTTP", "true");
+        // A proxy for http:// takes this machine's endpoints too, but for its exceptions.
+        self.keep_exceptions(inherited);
+        if inherited(IGNORE_ENDPOINTS).is_some_and(|value| value.eq_ignore_ascii_case("true")) {
+            self.unset.push(IGNORE_ENDPOINTS.to_owned());
+            self.notes.push(format!("{IGNORE_ENDPOINTS} would have kept AWS calls away from Squall: left out"));
+        }
+    }
+
+    /// Leaves out the endpoints of single services, which come before the one for all.
+    pub fn without_endpoints(mut self, named: impl IntoIterator<Item = (String, OsString)>) -> Self {
+        for (name, value) in named.into_iter().filter(|(name, _)| name != "AWS_ENDPOINT_URL") {
+            let url = without_userinfo(&value.to_string_lossy());
+            self.notes
+                .push(format!("{name} was {url}, past Squall: left out; give it to --upstream, for that service"));
+            self.unset.push(name);
+        }
+        self
+    }
+
+    fn keep_exceptions(&mut self, inherited: &impl Fn(&str) -> Option<OsString>) {
+        let (no_proxy, dropped) = no_proxy(inherited);
+        for name in dropped {
+            self.notes
+                .push(format!("NO_PROXY named {name}, which would have kept AWS calls away from Squall: left out"));
+        }
+        self.set("NO_PROXY", &no_proxy);
+        self.set("no_proxy", &no_proxy);
+    }
+
+    /// Adds words to a variable that may hold some.
+    fn append(&mut self, name: &str, words: &str, inherited: &impl Fn(&str) -> Option<OsString>) {
+        let mut value = inherited(name).unwrap_or_default();
+        if !value.to_string_lossy().contains(words) {
+            if !value.is_empty() {
+                value.push(" ");
+            }
+            value.push(words);
+        }
+        self.set(name, value);
     }
 
     fn set(&mut self, name: &str, value: impl AsRef<OsStr>) {
@@ -100,6 +190,59 @@ fn without_userinfo(url: &str) -> String {
     }
 }
 
+/// What the JVM is told: it reads no variable of the others.
+fn java_options(url: &str, store: &Path) -> String {
+    let (host, port) = url.trim_start_matches("http://").rsplit_once(':').unwrap_or((url, "80"));
+    let store = quoted("-Djavax.net.ssl.trustStore=", store);
+    format!(
+        "-Dhttps.proxyHost={host} -Dhttps.proxyPort={port} -Dhttp.nonProxyHosts=localhost|127.*|[::1] {store} \
+         -Djavax.net.ssl.trustStoreType=JKS -Djavax.net.ssl.trustStorePassword={CUSTOMARY_PASSWORD}"
+    )
+}
+
+/// A path behind `words`; quoted if it has spaces, as both node and the JVM take it.
+fn quoted(words: &str, path: &Path) -> String {
+    let path = path.display().to_string();
+    if path.contains(' ') { format!("{words}\"{path}\"") } else { format!("{words}{path}") }
+}
+
+/// What was done for a program of this kind, in a sentence.
+fn told(way: Way, runtime: Option<Runtime>) -> Option<&'static str> {
+    Some(match (way, runtime?) {
+        (Way::Proxy, Runtime::AwsCli | Runtime::Python) => {
+            "the program looks like Python's: boto3 follows HTTPS_PROXY and trusts AWS_CA_BUNDLE"
+        }
+        (Way::Proxy, Runtime::Go | Runtime::Rust | Runtime::Terraform) => {
+            "the program's AWS SDK follows HTTPS_PROXY and trusts SSL_CERT_FILE"
+        }
+        (Way::Proxy, Runtime::Java) => {
+            "the program looks like the JVM's: JAVA_TOOL_OPTIONS tells it proxy and trust store, which it says itself at its start"
+        }
+        (Way::Proxy, Runtime::Node) => {
+            "the program looks like node's: NODE_OPTIONS loads a file that leads AWS's names through Squall, as its SDK reads no HTTPS_PROXY"
+        }
+        (Way::Proxy, Runtime::Php) => {
+            "the program looks like PHP's: it follows HTTPS_PROXY, and PHP_INI_SCAN_DIR adds what it trusts"
+        }
+        (Way::Proxy, Runtime::Rclone) => {
+            "rclone follows HTTPS_PROXY and trusts SSL_CERT_FILE; AWS_CA_BUNDLE, which it refuses, is left out"
+        }
+        (Way::Proxy, Runtime::Ruby) => {
+            "the program looks like Ruby's: Net::HTTP follows http_proxy, for https too, and its SDK trusts SSL_CERT_FILE"
+        }
+        (Way::Proxy, Runtime::S3cmd) => {
+            "s3cmd reads no HTTPS_PROXY: set proxy_host, proxy_port and ca_certs_file in its configuration"
+        }
+        (Way::Endpoint, Runtime::Rclone | Runtime::S3cmd) => {
+            "the program reads no AWS_ENDPOINT_URL: name the endpoint in its configuration"
+        }
+        (Way::Endpoint, _) => return None,
+    })
+}
+
+/// What holds words of the user's beside ours.
+pub const APPENDED: [&str; 3] = ["JAVA_TOOL_OPTIONS", "NODE_OPTIONS", "PHP_INI_SCAN_DIR"];
+const IGNORE_ENDPOINTS: &str = "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS";
 /// Files of all roots that a program trusts instead of the system's.
 const BUNDLE_VARIABLES: [&str; 4] = ["AWS_CA_BUNDLE", "CURL_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE"];
 
@@ -107,9 +250,19 @@ const BUNDLE_VARIABLES: [&str; 4] = ["AWS_CA_BUNDLE", "CURL_CA_BUNDLE", "REQUEST
 mod tests {
     use super::*;
 
-    fn environment(inherited: &[(&str, &str)]) -> Environment {
+    fn trust() -> Trust {
+        let file = |name: &str| Path::new("/t").join(name);
+        let [own, bundle, java, node, php] = ["ca.pem", "bundle.pem", "trust.jks", "preload.cjs", "php"].map(file);
+        Trust { own, bundle, java, node, php }
+    }
+
+    fn environment_of(way: Way, runtime: Option<Runtime>, inherited: &[(&str, &str)]) -> Environment {
         let value = |name: &str| inherited.iter().find(|(n, _)| *n == name).map(|(_, v)| OsString::from(v));
-        Environment::for_child("http://127.0.0.1:4577", Path::new("/t/bundle.pem"), Path::new("/t/ca.pem"), value)
+        Environment::for_program(way, "http://127.0.0.1:4577", &trust(), runtime, value)
+    }
+
+    fn environment(inherited: &[(&str, &str)]) -> Environment {
+        environment_of(Way::Proxy, None, inherited)
     }
 
     fn value(environment: &Environment, name: &str) -> String {
@@ -126,6 +279,37 @@ mod tests {
         assert_eq!(value(&environment, "AWS_CA_BUNDLE"), "/t/bundle.pem");
         assert_eq!(value(&environment, "NODE_EXTRA_CA_CERTS"), "/t/ca.pem");
         assert!(environment.notes.is_empty());
+    }
+
+    #[test]
+    fn node_and_java_are_told_beside_what_they_were_told_before() {
+        let environment = environment(&[("NODE_OPTIONS", "--max-old-space-size=99"), ("JAVA_TOOL_OPTIONS", "-Xmx1g")]);
+        assert_eq!(value(&environment, "NODE_OPTIONS"), "--max-old-space-size=99 --require /t/preload.cjs");
+        let java = value(&environment, "JAVA_TOOL_OPTIONS");
+        assert!(java.starts_with("-Xmx1g -Dhttps.proxyHost=127.0.0.1 -Dhttps.proxyPort=4577 "), "{java}");
+        assert!(java.contains("-Djavax.net.ssl.trustStore=/t/trust.jks"), "{java}");
+        assert_eq!(value(&environment, "PHP_INI_SCAN_DIR"), ":/t/php");
+        assert_eq!(quoted("--require ", Path::new("/a b/c")), "--require \"/a b/c\"");
+    }
+
+    #[test]
+    fn rclone_loses_the_bundle_that_it_refuses() {
+        let environment = environment_of(Way::Proxy, Some(Runtime::Rclone), &[("AWS_CA_BUNDLE", "/old.pem")]);
+        assert!(environment.set.iter().all(|(name, _)| name != "AWS_CA_BUNDLE"));
+        assert_eq!(environment.unset, ["AWS_CA_BUNDLE"]);
+        assert_eq!(value(&environment, "SSL_CERT_FILE"), "/t/bundle.pem");
+    }
+
+    #[test]
+    fn an_endpoint_needs_no_trust_and_loses_what_comes_before_it() {
+        let inherited = [("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "true"), ("HTTP_PROXY", "http://proxy:1")];
+        let environment = environment_of(Way::Endpoint, Some(Runtime::Ruby), &inherited);
+        let environment =
+            environment.without_endpoints([("AWS_ENDPOINT_URL_S3".to_owned(), "http://minio:9000".into())]);
+        let names: Vec<_> = environment.set.iter().map(|(name, _)| name.to_str().unwrap()).collect();
+        assert_eq!(names, ["AWS_ENDPOINT_URL", "AWS_ALLOW_HTTP", "NO_PROXY", "no_proxy"]);
+        assert_eq!(environment.unset, ["AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "AWS_ENDPOINT_URL_S3"]);
+        assert!(environment.notes.iter().any(|note| note.contains("http://minio:9000")), "{:?}", environment.notes);
     }
 
     #[test]

@@ -1,18 +1,21 @@
 //! What is known of a program and its surroundings that may explain why its AWS calls did not come.
 
 use std::ffi::{OsStr, OsString};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
+use super::environment::{APPENDED, Way};
 use crate::report::Hints;
 
 /// For a program under `squall run`: its name, and what in the surroundings leads past a proxy.
-pub fn of(command: &[OsString], proxy_url: String, inherited: &Inherited) -> Hints {
+pub fn of(command: &[OsString], way: Way, url: String, inherited: &Inherited) -> Hints {
+    let as_endpoint = way == Way::Endpoint;
     let replaced = ["HTTPS_PROXY", "https_proxy"].into_iter().find(|name| inherited.value(name).is_some());
     Hints {
         command: command.iter().map(text).collect(),
-        proxy_url: Some(proxy_url),
-        replaced_proxy: replaced.map(str::to_owned),
-        endpoint_urls: inherited.endpoint_urls(),
+        proxy_url: Some(url),
+        as_endpoint,
+        replaced_proxy: replaced.filter(|_| !as_endpoint).map(str::to_owned),
+        endpoint_urls: if as_endpoint { Vec::new() } else { inherited.endpoint_urls() },
     }
 }
 
@@ -37,8 +40,7 @@ impl Inherited {
         if self.value("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS").is_some_and(is_true) {
             return Vec::new();
         }
-        let variables = self.0.iter().filter(|(name, value)| name.starts_with("AWS_ENDPOINT_URL") && !value.is_empty());
-        let mut found: Vec<_> = variables.map(|(name, _)| name.clone()).collect();
+        let mut found: Vec<_> = self.endpoint_variables().into_iter().map(|(name, _)| name).collect();
         found.sort_unstable();
         if let Some(file) =
             self.config_file().filter(|file| std::fs::read_to_string(file).is_ok_and(|text| sets_endpoint(&text)))
@@ -46,6 +48,25 @@ impl Inherited {
             found.push(format!("endpoint_url in {}", file.display()));
         }
         found
+    }
+
+    /// The same without the variables that an earlier `squall env` set: each names a file below `dir`, or a proxy beside those.
+    pub fn without_values_below(self, dir: &Path) -> Self {
+        let dir = dir.as_os_str().as_encoded_bytes();
+        let is_ours = |value: &OsString| value.as_encoded_bytes().windows(dir.len().max(1)).any(|part| part == dir);
+        if !self.0.iter().any(|(_, value)| is_ours(value)) {
+            return self;
+        }
+        let is_left = |name: &str, value: &OsString| {
+            APPENDED.contains(&name) || !(is_ours(value) || matches!(name, "HTTPS_PROXY" | "https_proxy"))
+        };
+        Self(self.0.into_iter().filter(|(name, value)| is_left(name, value)).collect())
+    }
+
+    /// The variables that name endpoints.
+    pub fn endpoint_variables(&self) -> Vec<(String, OsString)> {
+        let named = self.0.iter().filter(|(name, value)| name.starts_with("AWS_ENDPOINT_URL") && !value.is_empty());
+        named.cloned().collect()
     }
 
     fn config_file(&self) -> Option<PathBuf> {

@@ -1,15 +1,20 @@
 //! What each subcommand does, one file each.
 
+pub mod authority;
 pub mod check;
 pub mod child;
 pub mod decode;
+pub mod definitions;
 pub mod demo;
 pub mod descriptors;
 pub mod environment;
 pub mod error;
 pub mod hints;
+pub mod keystore;
 pub mod launch;
 pub mod run;
 pub mod serve;
 pub mod services;
 pub mod told;
+pub mod trust;
+pub mod variables;

@@ -138,6 +138,13 @@ impl CertificateAuthority {
         self.permitted.as_ref().is_none_or(|permitted| permitted.allows(name))
     }
 
+    /// The names it may speak for, as people write them; `None`: its own constraints say.
+    pub fn names(&self) -> Option<Vec<String>> {
+        let permitted = self.permitted.as_ref()?;
+        let blocks = permitted.ip.iter().map(|(ip, bits)| format!("{ip}/{bits}"));
+        Some(permitted.dns.iter().cloned().chain(blocks).collect())
+    }
+
     /// The certificate that clients must trust, as PEM.
     pub fn trust_anchor(&self) -> &str {
         &self.trust_anchor

@@ -15,6 +15,7 @@ use hyper::body::Incoming;
 
 use super::ahead::Ahead;
 use super::exchange::Exchange;
+use super::links::Links;
 use super::route::{Connection, Route};
 use super::upgrade::Wanted;
 use super::{Proxy, inject, own, resign, unread};
@@ -56,6 +57,7 @@ pub(super) async fn forward(
         },
         None => None,
     };
+    let links = if route.leads_back { Links::of(&request, connection.secure) } else { None };
     let (version, upgrade) = (request.version(), Wanted::take(&mut request));
     let again = Box::pin(whole(&mut request, &mut ahead, exchange, verdict)).await;
     let mut request = outgoing(route, request, ahead, exchange.sent());
@@ -74,6 +76,9 @@ pub(super) async fn forward(
             }
             if let Some(upgrade) = upgrade {
                 upgrade.join(proxy, &mut response);
+            }
+            if let Some(links) = links {
+                response = Box::pin(links.lead(&route.to, response)).await.map_err(NoAnswer::Broken)?;
             }
             if let Some(copies) = copies {
                 exchange.was_sent_again(Box::pin(copies.send(proxy, connection, route)).await);

@@ -14,6 +14,7 @@ pub mod handle;
 pub mod identity;
 pub mod inject;
 mod interrupt;
+mod links;
 pub mod own;
 pub mod patience;
 mod resign;

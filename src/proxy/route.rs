@@ -66,6 +66,8 @@ pub struct Route {
     pub to: Arc<Target>,
     /// Whether the client spoke TLS and `to` does not: an emulator must be told, as it builds URLs from it.
     pub tls_ends_here: bool,
+    /// Whether an emulator's answer tells URLs, which should lead through here again.
+    pub leads_back: bool,
     /// What the request must name and be signed for instead of what it says.
     pub real: Option<RealHost>,
 }
@@ -118,7 +120,7 @@ pub async fn route(
     let services = readings.iter().map(|reading| reading.service);
     let Some(target) = &addressed.target else {
         return match proxy.destinations.of(services) {
-            Some(Destination::Emulator(emulator)) => Ok(to_emulator(connection, emulator)),
+            Some(Destination::Emulator(emulator)) => Ok(to_emulator(connection, emulator, aws)),
             Some(Destination::RealAws) => to_real_aws(proxy, addressed, aws).await,
             None => Err(no_upstream("no --upstream is given for its service")),
         };
@@ -129,7 +131,7 @@ pub async fn route(
         stand_in(proxy, target)
     };
     Ok(match stand_in {
-        Some(Destination::Emulator(emulator)) => to_emulator(connection, emulator),
+        Some(Destination::Emulator(emulator)) => to_emulator(connection, emulator, aws),
         Some(Destination::RealAws) | None => straight(target),
     })
 }
@@ -155,12 +157,13 @@ fn absolute(scheme: &str, authority: &http::uri::Authority) -> Result<Target, No
 }
 
 fn straight(target: &Arc<Target>) -> Route {
-    Route { to: Arc::clone(target), tls_ends_here: false, real: None }
+    Route { to: Arc::clone(target), tls_ends_here: false, leads_back: false, real: None }
 }
 
-fn to_emulator(connection: &Connection, emulator: &Arc<Target>) -> Route {
+fn to_emulator(connection: &Connection, emulator: &Arc<Target>, aws: Option<&AwsRequest>) -> Route {
     let tls_ends_here = connection.secure && emulator.scheme == Scheme::Http;
-    Route { to: Arc::clone(emulator), tls_ends_here, real: None }
+    let leads_back = aws.is_some_and(host::answers_with_urls);
+    Route { to: Arc::clone(emulator), tls_ends_here, leads_back, real: None }
 }
 
 async fn to_real_aws(proxy: &Proxy, addressed: &Addressed, aws: Option<&AwsRequest>) -> Result<Route, NoRoute> {
@@ -176,7 +179,7 @@ async fn to_real_aws(proxy: &Proxy, addressed: &Addressed, aws: Option<&AwsReque
     let own = if aws.region.is_none() { proxy.identity.region().await } else { None };
     let real = host::real(aws, &addressed.host, own.as_deref()).map_err(|why| unknown(&why))?;
     let to = Arc::new(Target::new(Scheme::Https, &real.name, 443));
-    Ok(Route { to, tls_ends_here: false, real: Some(real) })
+    Ok(Route { to, tls_ends_here: false, leads_back: false, real: Some(real) })
 }
 
 /// Where everything on this connection goes, as far as that is known before its first request.

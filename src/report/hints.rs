@@ -3,6 +3,7 @@
 //! The facts about clients were observed with their current releases: which follow HTTPS_PROXY, which AWS_ENDPOINT_URL, and which
 //! variable names the certificates they trust.
 
+use super::runtime::Runtime;
 use crate::ledger::Summary;
 
 /// What is known of the program and its surroundings. All of it may be unknown.
@@ -12,26 +13,12 @@ pub struct Hints {
     pub command: Vec<String>,
     /// Where Squall can be reached, as a URL.
     pub proxy_url: Option<String>,
+    /// Whether the program was led there by AWS_ENDPOINT_URL, and not by HTTPS_PROXY.
+    pub as_endpoint: bool,
     /// The proxy variable of the surrounding environment that Squall's own took the place of.
     pub replaced_proxy: Option<String>,
     /// Where an endpoint of AWS's is configured, as `AWS_ENDPOINT_URL_S3` or `endpoint_url in ~/.aws/config`.
     pub endpoint_urls: Vec<String>,
-}
-
-/// What runs a program, as far as its name tells.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Runtime {
-    AwsCli,
-    Go,
-    Java,
-    Node,
-    Php,
-    Python,
-    Rclone,
-    Ruby,
-    Rust,
-    S3cmd,
-    Terraform,
 }
 
 impl Hints {
@@ -110,6 +97,13 @@ impl Hints {
     /// Nothing came at all.
     fn never_came(&self) -> String {
         let url = self.proxy_url.as_deref().unwrap_or("http://127.0.0.1:4577");
+        if self.as_endpoint {
+            return format!(
+                "The program was given AWS_ENDPOINT_URL={url} and did not come: either it calls no AWS service, or its AWS client does not \
+                 follow that variable (JavaScript's version 2, pyarrow, rclone, s3cmd, PHP's async-aws, and releases of Go's, Ruby's and \
+                 the AWS CLI before the middle of 2023). Without --endpoint, `squall run` leads it by other means."
+            );
+        }
         match (self.runtime(), self.command.first()) {
             (Some(runtime), _) => runtime.how_to_reach(url),
             (None, Some(program)) => format!(
@@ -123,45 +117,12 @@ impl Hints {
         }
     }
 
-    /// The first word of the command that names a runtime: wrappers as `env`, `uv run` and `timeout 60` stand before it.
     fn runtime(&self) -> Option<Runtime> {
-        self.command.iter().take(WORDS).find_map(|word| Runtime::of(word))
+        Runtime::of_command(&self.command)
     }
 }
 
 impl Runtime {
-    fn of(word: &str) -> Option<Self> {
-        let name = word.rsplit(['/', '\\']).next()?;
-        let stem = name.trim_end_matches(|c: char| c.is_ascii_digit() || c == '.');
-        Some(match stem {
-            "aws" => Self::AwsCli,
-            "go" => Self::Go,
-            "gradle" | "gradlew" | "java" | "kotlin" | "mvn" | "mvnw" | "sbt" | "scala" => Self::Java,
-            "bun" | "cdk" | "jest" | "node" | "nodejs" | "npm" | "npx" | "pnpm" | "tsx" | "vitest" | "yarn" => {
-                Self::Node
-            }
-            "composer" | "php" | "phpunit" => Self::Php,
-            "celery" | "gunicorn" | "pypy" | "pytest" | "python" | "tox" | "uvicorn" => Self::Python,
-            "rclone" => Self::Rclone,
-            "bundle" | "rails" | "rake" | "rspec" | "ruby" => Self::Ruby,
-            "cargo" => Self::Rust,
-            "s3cmd" => Self::S3cmd,
-            "terraform" | "terragrunt" | "tofu" => Self::Terraform,
-            _ => return Self::of_file(name),
-        })
-    }
-
-    fn of_file(name: &str) -> Option<Self> {
-        Some(match name.rsplit_once('.')?.1 {
-            "jar" => Self::Java,
-            "cjs" | "js" | "mjs" | "ts" => Self::Node,
-            "php" => Self::Php,
-            "py" => Self::Python,
-            "rb" => Self::Ruby,
-            _ => return None,
-        })
-    }
-
     fn how_to_reach(self, url: &str) -> String {
         let endpoint = format!("AWS_ENDPOINT_URL={url} (with --upstream EMULATOR)");
         let (host, port) = url.trim_start_matches("http://").rsplit_once(':').unwrap_or(("127.0.0.1", "4577"));
@@ -175,12 +136,14 @@ impl Runtime {
                  Proxy: http.ProxyFromEnvironment. The other way in is {endpoint}, which older releases ignore."
             ),
             Self::Java => format!(
-                "The JVM does not read HTTPS_PROXY. Set JAVA_TOOL_OPTIONS=\"-Dhttps.proxyHost={host} -Dhttps.proxyPort={port}\", with \
-                 -Djavax.net.ssl.trustStore for the certificate authority, or {endpoint}."
+                "The JVM does not read HTTPS_PROXY. `squall run` and `squall env` give it JAVA_TOOL_OPTIONS with -Dhttps.proxyHost={host} \
+                 -Dhttps.proxyPort={port} and a trust store, unless something takes the variable away; a client with a proxy configuration \
+                 of its own ignores them. The other way in is {endpoint}."
             ),
             Self::Node => format!(
-                "The AWS SDK for JavaScript ignores HTTPS_PROXY. For version 3 set {endpoint}, or give its NodeHttpHandler a proxy agent; \
-                 version 2 needs `endpoint` and s3ForcePathStyle, or httpOptions.agent, in code."
+                "The AWS SDK for JavaScript ignores HTTPS_PROXY. `squall run` and `squall env` lead it here by a file that NODE_OPTIONS names, \
+                 unless something takes the variable away (an agent of its own does, and Bun and Deno do not read it). For version 3 the \
+                 other way in is {endpoint}; version 2 needs `endpoint` and s3ForcePathStyle in code."
             ),
             Self::Php => format!(
                 "PHP's clients follow HTTPS_PROXY where they use curl, and need `-d curl.cainfo` and `-d openssl.cafile` to trust \
@@ -191,12 +154,12 @@ impl Runtime {
                  proxy_options= and tls_ca_file_path=, or endpoint_override=; minio takes {url} as its endpoint. Or the program called no \
                  AWS service, or a mock (moto's mock_aws) answered inside it."
             ),
-            Self::Rclone => "rclone follows HTTPS_PROXY, but refuses to start while AWS_CA_BUNDLE is set: run it as \
-                 `env -u AWS_CA_BUNDLE rclone …`; it trusts SSL_CERT_FILE."
+            Self::Rclone => "rclone follows HTTPS_PROXY and trusts SSL_CERT_FILE, but refuses to start while AWS_CA_BUNDLE is set: `squall run -- \
+                 rclone …` leaves that out; behind a script of your own, say `env -u AWS_CA_BUNDLE rclone …` there."
                 .to_owned(),
             Self::Ruby => format!(
-                "Ruby's AWS SDK ignores HTTPS_PROXY. Say Aws.config.update(http_proxy: \"{url}\") in code, or set {endpoint}, which older \
-                 releases ignore."
+                "Ruby's AWS SDK ignores HTTPS_PROXY, and follows http_proxy: `squall run` sets it where it knows the program for Ruby's. \
+                 Or say Aws.config.update(http_proxy: \"{url}\") in code, or set {endpoint}, which older releases ignore."
             ),
             Self::Rust => format!(
                 "Recent releases of the AWS SDK for Rust and object_store follow HTTPS_PROXY, older ones do not. The other way in is \
@@ -237,8 +200,6 @@ fn clients(number: u64) -> String {
 
 /// Where the certificate authority goes if the program's language is unknown.
 const TRUST: &str = "certs/README.md says for each SDK how it is told.";
-/// A wrapper and its options stand before the program, but the program's own arguments say nothing of its runtime.
-const WORDS: usize = 4;
 
 #[cfg(test)]
 mod tests {
@@ -275,6 +236,16 @@ mod tests {
         let told = why(&hints("npm test"), Connections::default());
         assert!(
             told.contains("ignores HTTPS_PROXY") && told.contains("AWS_ENDPOINT_URL=http://127.0.0.1:5005"),
+            "{told}"
+        );
+    }
+
+    #[test]
+    fn a_program_that_did_not_follow_its_endpoint_is_told_the_other_way() {
+        let hints = Hints { as_endpoint: true, ..hints("php app.php") };
+        let told = why(&hints, Connections::default());
+        assert!(
+            told.contains("AWS_ENDPOINT_URL=http://127.0.0.1:5005") && told.contains("Without --endpoint"),
             "{told}"
         );
     }

@@ -5,8 +5,10 @@
 
 mod hints;
 mod json;
+mod runtime;
 mod text;
 
 pub use hints::Hints;
 pub use json::json;
+pub use runtime::Runtime;
 pub use text::{Borders, Layout, text};

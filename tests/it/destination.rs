@@ -1,5 +1,7 @@
 //! Where requests for AWS go: one far end for all, others for single services, and hosts that hold a bucket.
 
+use std::sync::{Arc, OnceLock};
+
 use crate::support::upstream::{HOST, Request, Upstream};
 use crate::support::{client, squall};
 
@@ -75,6 +77,40 @@ async fn a_bucket_under_localhost_is_spoken_to_over_tls_and_through_a_proxy_too(
     let absolute = format!("GET http://bucket.localhost:{port}/k HTTP/1.1\r\nHost: bucket.localhost:{port}\r\n\r\n");
     assert_eq!(client::exchange(&mut stream, absolute).await.status(), 200);
     assert_eq!(s3.requests().len(), 2);
+}
+
+/// As some emulators do: from their own address, whoever asks.
+fn own_queue_url(_: &Request, own: &str) -> Vec<u8> {
+    let body = format!("{{\"QueueUrl\":\"http://{own}/123456789012/q\"}}");
+    format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}", body.len()).into_bytes()
+}
+
+fn create_queue(host: &str) -> String {
+    let scope = "AK/20261121/us-east-1/sqs/aws4_request";
+    format!(
+        "POST / HTTP/1.1\r\nHost: {host}\r\nAuthorization: AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host, Signature=f\r\n\
+         X-Amz-Target: AmazonSQS.CreateQueue\r\nContent-Type: application/x-amz-json-1.0\r\nContent-Length: 17\r\n\r\n{{\"QueueName\":\"q\"}}"
+    )
+}
+
+#[tokio::test]
+async fn a_queue_url_of_the_emulators_own_is_led_back_to_squall() {
+    let own = Arc::new(OnceLock::<String>::new());
+    let told = Arc::clone(&own);
+    let sqs = Upstream::plain_with(move |request| own_queue_url(request, told.get().unwrap())).await;
+    own.set(sqs.address.to_string().replace("127.0.0.1", "localhost")).unwrap();
+    let squall = squall::calm().toward(&sqs).run();
+    let here = squall.address.to_string();
+    let answer = client::exchange(&mut client::connect(squall.address).await, create_queue(&here)).await;
+    assert_eq!(answer.text(), format!("{{\"QueueUrl\":\"http://{here}/123456789012/q\"}}"));
+    let host = "sqs.us-east-1.amazonaws.com";
+    let tunnel = client::tunnel(squall.address, &format!("{host}:443")).await;
+    let mut stream = client::secure(tunnel, host, &squall.trust_anchor).await.unwrap();
+    let answer = client::exchange(&mut stream, create_queue(host)).await;
+    assert_eq!(answer.text(), format!("{{\"QueueUrl\":\"https://{host}/123456789012/q\"}}"));
+    // What tells no URLs by its nature is not looked at.
+    let answer = client::exchange(&mut stream, create_queue(host).replace("CreateQueue", "SendMessage")).await;
+    assert!(answer.text().contains("localhost"), "{}", answer.text());
 }
 
 /// As emulators do: from the host that the client named.

@@ -34,6 +34,7 @@ mod support;
 mod timing;
 mod tls;
 mod transparent;
+mod trust;
 mod understood;
 mod via;
 mod wire;

@@ -105,6 +105,62 @@ fn the_child_finds_proxy_and_certificates_and_they_are_gone_afterwards() {
 }
 
 #[test]
+fn rclone_is_not_given_the_bundle_that_it_refuses() {
+    let dir = tempfile::tempdir().unwrap();
+    let rclone = dir.path().join("rclone");
+    std::fs::write(&rclone, "#!/bin/sh\necho ${AWS_CA_BUNDLE-none} $SSL_CERT_FILE\n").unwrap();
+    std::fs::set_permissions(&rclone, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let mut command = squall_run(&["--", rclone.to_str().unwrap()]);
+    let ran = command.env("AWS_CA_BUNDLE", "/nonexistent").stdin(Stdio::null()).output().unwrap();
+    let stdout = text(&ran.stdout);
+    assert!(stdout.starts_with("none /") && stdout.ends_with("bundle.pem\n"), "{stdout}");
+    assert!(text(&ran.stderr).contains("AWS_CA_BUNDLE, which it refuses, is left out"), "{}", text(&ran.stderr));
+}
+
+#[test]
+fn as_its_endpoint_the_child_finds_squall_and_no_other_endpoint() {
+    let script = "echo $AWS_ENDPOINT_URL ${HTTPS_PROXY-none} ${AWS_ENDPOINT_URL_S3-none} $NO_PROXY";
+    let mut command = squall_run(&["--upstream", "http://127.0.0.1:9", "--endpoint", "--", "sh", "-c", script]);
+    let ran = command.env("AWS_ENDPOINT_URL_S3", "http://minio:9000").stdin(Stdio::null()).output().unwrap();
+    let stdout = text(&ran.stdout);
+    assert!(
+        stdout.starts_with("http://127.0.0.1:") && stdout.ends_with(" none none localhost,127.0.0.1,::1\n"),
+        "{stdout}"
+    );
+    assert!(text(&ran.stderr).contains("AWS_ENDPOINT_URL_S3 was http://minio:9000"), "{}", text(&ran.stderr));
+    let without = output(&["--endpoint", "--", "true"]);
+    assert_eq!(without.status.code(), Some(125));
+    assert!(text(&without.stderr).contains("--upstream"), "{}", text(&without.stderr));
+}
+
+#[test]
+fn a_jvm_reaches_aws_through_squall_and_trusts_it() {
+    let java = |arguments: &[&str]| Command::new("java").args(arguments).stdin(Stdio::null()).output();
+    if !java(&["-version"]).is_ok_and(|ran| ran.status.success())
+        || Command::new("javac").arg("-version").output().is_err()
+    {
+        return println!("skipped: there is no JDK");
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let program = dir.path().join("Get.java");
+    std::fs::write(&program, GET).unwrap();
+    // The endpoint's 502 is Squall's own; what matters is that the JVM got there, and believed it.
+    let ran = output(&["--upstream", "http://127.0.0.1:9", "--", "java", program.to_str().unwrap()]);
+    assert_eq!(text(&ran.stdout), "502 upstream-unreachable\n", "{}", text(&ran.stderr));
+    assert!(text(&ran.stderr).contains("JAVA_TOOL_OPTIONS tells it"), "{}", text(&ran.stderr));
+}
+
+const GET: &str = r#"
+public class Get {
+    public static void main(String[] args) throws Exception {
+        var url = new java.net.URL("https://dynamodb.us-east-1.amazonaws.com/");
+        var connection = (javax.net.ssl.HttpsURLConnection) url.openConnection();
+        System.out.println(connection.getResponseCode() + " " + connection.getHeaderField("x-squall-error"));
+    }
+}
+"#;
+
+#[test]
 fn a_terminate_signal_is_passed_on_and_the_childs_answer_counts() {
     let ready = tempfile::NamedTempFile::new().unwrap();
     let script = format!("trap 'exit 42' TERM; echo up > {}; while :; do sleep 0.05; done", ready.path().display());

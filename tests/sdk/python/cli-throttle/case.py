@@ -20,12 +20,16 @@ def main():
         command = [AWS, "--endpoint-url", upstream, *ITEM]
         refused = subprocess.run(command, env={**os.environ, **environment}, capture_output=True, text=True, timeout=60)
         assert "ResourceNotFoundException" in refused.stderr, refused.stderr
-        summary = tmp / "summary.json"
-        options = ["--upstream", upstream, "--profile", profile, "--summary", summary]
-        throttled = squall.run(options, [AWS, *ITEM], **environment)
+        for way in [], ["--endpoint"]:
+            throttled(upstream, profile, way, tmp / f"summary{len(way)}.json", environment, refused)
+
+
+def throttled(upstream, profile, way, summary, environment, refused):
+    options = ["--upstream", upstream, "--profile", profile, "--summary", summary, *way]
+    throttled = squall.run(options, [AWS, *ITEM], **environment)
     said = throttled.stderr.decode()
     [words] = [line for line in said.splitlines() if "An error occurred" in line]
-    print(f"exit code {throttled.returncode}: {words}")
+    print(f"{' '.join(way) or 'CONNECT'}: exit code {throttled.returncode}: {words}")
     assert "(ProvisionedThroughputExceededException)" in words and "(reached max retries: 2)" in words, said
     assert throttled.returncode == refused.returncode != 0, (throttled.returncode, refused.returncode, said)
     assert throttled.stdout == refused.stdout.encode() == b"", throttled.stdout

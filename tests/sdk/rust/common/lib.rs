@@ -63,11 +63,21 @@ pub fn behind_squall(
     profile: &Path,
     arguments: &[&str],
 ) -> Result<(Output, serde_json::Value), Box<dyn Error>> {
+    led_by_squall(&[], upstream, profile, arguments)
+}
+
+/// The same, with options of `squall run` that say which way.
+pub fn led_by_squall(
+    way: &[&str],
+    upstream: &str,
+    profile: &Path,
+    arguments: &[&str],
+) -> Result<(Output, serde_json::Value), Box<dyn Error>> {
     let name = Path::new(profile.file_name().ok_or("no profile")?).with_extension("summary.json");
     let summary = PathBuf::from(variable("TMPDIR")).join(name);
     let mut squall = Command::new(variable("SQUALL"));
     squall.args(["run", "--listen", "127.0.0.1:0", "--upstream", upstream, "--profile"]).arg(profile);
-    squall.arg("--summary").arg(&summary).arg("--").arg(std::env::current_exe()?).arg(PROGRAM);
+    squall.args(way).arg("--summary").arg(&summary).arg("--").arg(std::env::current_exe()?).arg(PROGRAM);
     let output = credentials(squall.args(arguments)).output()?;
     let summary = std::fs::read(summary).map_err(|e| format!("{e}\n{}", text(&output.stderr)))?;
     Ok((output, serde_json::from_slice(&summary)?))

@@ -1,11 +1,12 @@
-//! A DynamoDB that throttles every attempt: the SDK retries and gives up with the service's own typed error.
+//! A DynamoDB that throttles every attempt: the SDK retries and gives up with the service's own typed error, through CONNECT as to the
+//! endpoint.
 
 use std::error::Error;
 use std::path::Path;
 
 use aws_sdk_dynamodb::error::ProvideErrorMetadata as _;
 use aws_sdk_dynamodb::types::AttributeValue;
-use common::{Emulator, behind_squall, is_program, text};
+use common::{Emulator, is_program, led_by_squall, text};
 use serde_json::json;
 
 #[tokio::main(flavor = "current_thread")]
@@ -24,14 +25,17 @@ async fn program() -> Result<(), Box<dyn Error>> {
 
 fn case() -> Result<(), Box<dyn Error>> {
     let profile = Path::new(&std::env::var("CASE")?).join("../../throttle-all.yaml");
-    let (output, summary) = behind_squall(&Emulator::start()?.url, &profile, &[])?;
-    let (said, squall) = (text(&output.stdout), text(&output.stderr));
-    print!("{said}");
-    assert!(output.status.success(), "{squall}");
-    assert!(said.starts_with("ProvisionedThroughputExceededException true The level of configured"), "{said}{squall}");
-    let row = &summary["operations"][0];
-    let counted = json!([row["operation"], row["invocations"], row["attempts"], row["injected"]]);
-    assert_eq!(counted, json!(["GetItem", 1, 3, 3]), "{squall}");
-    assert_eq!(summary["invocations"]["gave_up"], json!({"3": 1}), "{squall}");
+    let emulator = Emulator::start()?;
+    for way in [&[][..], &["--endpoint"]] {
+        let (output, summary) = led_by_squall(way, &emulator.url, &profile, &[])?;
+        let (said, squall) = (text(&output.stdout), text(&output.stderr));
+        print!("{said}");
+        assert!(output.status.success(), "{squall}");
+        assert!(said.starts_with("ProvisionedThroughputExceededException true The level of configured"), "{said}{squall}");
+        let row = &summary["operations"][0];
+        let counted = json!([row["operation"], row["invocations"], row["attempts"], row["injected"]]);
+        assert_eq!(counted, json!(["GetItem", 1, 3, 3]), "{squall}");
+        assert_eq!(summary["invocations"]["gave_up"], json!({"3": 1}), "{squall}");
+    }
     Ok(())
 }
