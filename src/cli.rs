@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use clap::{ArgAction, Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
 
 use crate::aws::catalog;
+use crate::units::Millis;
 
 pub use self::proxy::{LimitArgs, ProxyArgs, Upstreamed};
 pub use self::trust::{
@@ -51,6 +52,14 @@ pub enum Command {
     /// Say what captured requests mean to AWS: JSON Lines or a HAR file in, JSON Lines out.
     #[command(after_help = DECODE_HELP)]
     Decode(DecodeArgs),
+    /// Say what would happen to captured requests under a profile, rule by rule, and why.
+    #[command(after_help = EXPLAIN_HELP)]
+    Explain(ExplainArgs),
+    /// List what can go wrong, or tell all of one kind of fault.
+    Faults(FaultsArgs),
+    /// Print the profile language as a JSON Schema, for editors.
+    #[command(after_help = SCHEMA_HELP)]
+    Schema,
     /// List the AWS services that Squall knows, or one service's operations and errors.
     Services(ServicesArgs),
     /// The certificate authority that clients must trust.
@@ -128,6 +137,37 @@ pub struct DecodeArgs {
     /// The requests [default: stdin].
     #[arg(value_name = "FILE")]
     pub file: Option<PathBuf>,
+}
+
+/// `squall explain`
+#[derive(Debug, Args)]
+pub struct ExplainArgs {
+    /// A ready-made profile's name or a file; repeatable.
+    #[arg(long, required = true, value_name = "NAME|FILE", value_delimiter = ',')]
+    pub profile: Vec<String>,
+    /// The dice of a run [default: the profile's seed, or drawn].
+    #[arg(long, value_name = "N")]
+    pub seed: Option<u64>,
+    /// How long the plan has been live, for `between`, `windows` and ramps.
+    #[arg(long, value_name = "DURATION", default_value = "0s")]
+    pub at: Millis,
+    /// How to print it.
+    #[arg(long, value_enum, default_value_t = Output::Text)]
+    pub output: Output,
+    /// The requests, as `squall decode` takes them [default: stdin].
+    #[arg(value_name = "FILE")]
+    pub file: Option<PathBuf>,
+}
+
+/// `squall faults`
+#[derive(Debug, Args)]
+pub struct FaultsArgs {
+    /// A fault, by its word in profiles.
+    #[arg(value_name = "KIND")]
+    pub kind: Option<String>,
+    /// How to print it.
+    #[arg(long, value_enum, default_value_t = Output::Text)]
+    pub output: Output,
 }
 
 /// `squall services`
@@ -249,6 +289,17 @@ A line in: {\"id\": …, \"method\": …, \"url\": …, \"headers\": [[name, val
 Examples:
   squall decode --why < requests.jsonl
   squall decode session.har | jq -r .operation | sort | uniq -c";
+
+const EXPLAIN_HELP: &str = "\
+Examples:
+  squall explain --profile ./chaos.yaml < requests.jsonl
+  squall explain --profile ./chaos.yaml --seed 42 --at 90s --output json session.har";
+
+const SCHEMA_HELP: &str = "\
+Example:
+  squall schema > squall.schema.json
+and in a profile's first line
+  # yaml-language-server: $schema=./squall.schema.json";
 
 const RUN_HELP: &str = "\
 Exit codes: CMD's own (128+n if signal n ended it); 125 if Squall itself failed, 126 if CMD is not executable, 127 if it was not found.

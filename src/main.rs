@@ -29,8 +29,11 @@ fn main() -> ExitCode {
         Command::Env(args) => command::variables::main(&args),
         Command::Error(args) => command::error::main(&args),
         Command::Exec(args) => command::child::exec(&args),
+        Command::Explain(args) => command::explain::main(&args),
+        Command::Faults(args) => command::faults::main(&args),
         Command::Man(args) => command::definitions::man(&args),
         Command::Run(args) => command::run::main(&args),
+        Command::Schema => command::schema::main(),
         Command::Serve(args) => command::serve::main(&args),
         Command::Services(args) => command::services::main(&args),
     }

@@ -1,74 +1,36 @@
 //! `squall decode [FILE]`: what captured requests mean to AWS, one JSON object a line.
 //!
-//! Requests come as JSON Lines (`{id, method, url, headers: [[name, value]…], body_b64}`) or as a HAR file, such as browsers and
-//! proxies save. Each is read exactly as the proxy reads it. A line that holds no request is answered by one that says so, in its
-//! place.
+//! Each request is read exactly as the proxy reads it. A line that holds none is answered by one that says so, in its place.
 
-mod captured;
-
-use std::fs::File;
-use std::io::{self, BufReader, BufWriter, Read, Write};
+use std::io::{self, BufWriter, Read, Write};
 use std::process::ExitCode;
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use serde::{Serialize, Serializer};
 use serde_json::Value;
 
-use self::captured::{Captured, Har, Row};
+use super::captured::{self, Captured, Reader};
 use super::told;
-use crate::aws::request::{self, AwsRequest, Reading};
-use crate::aws::resource;
+use crate::aws::request::{AwsRequest, Reading};
 use crate::aws::why::{self, Clue};
 use crate::cli::DecodeArgs;
 
 /// Decodes what the file or stdin holds. It fails if a line held no request.
 pub fn main(args: &DecodeArgs) -> ExitCode {
-    told::end(from(args), ExitCode::FAILURE)
+    told::end_unless_unread(from(args))
 }
 
 fn from(args: &DecodeArgs) -> Result<ExitCode> {
-    let out = io::stdout().lock();
-    let all_read = match &args.file {
-        Some(path) => {
-            let file = File::open(path).with_context(|| format!("cannot read {}", path.display()))?;
-            decode(file, out, args.why)
-        }
-        None => decode(io::stdin().lock(), out, args.why),
-    };
-    match all_read {
-        Ok(true) => Ok(ExitCode::SUCCESS),
-        Ok(false) => Ok(ExitCode::FAILURE),
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(ExitCode::SUCCESS),
-        Err(error) => Err(error.into()),
-    }
+    let mut answers = Answers::new(io::stdout().lock(), args.why);
+    captured::read_from(args.file.as_deref(), &mut answers)?;
+    Ok(if answers.all_read { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 /// Answers every request of `input`, and tells whether all lines held one.
 pub fn decode(input: impl Read, out: impl Write, why: bool) -> io::Result<bool> {
-    let mut input = BufReader::with_capacity(1 << 16, input);
-    let mut answers = Answers { out: BufWriter::with_capacity(1 << 16, out), why, all_read: true };
-    let mut line = Vec::new();
-    let mut number = 0;
-    while io::BufRead::read_until(&mut input, b'\n', &mut line)? > 0 {
-        number += 1;
-        match serde_json::from_slice::<Row<'_>>(&line) {
-            Ok(row) => answers.answer(&row)?,
-            Err(_) if line.trim_ascii().is_empty() => {}
-            Err(error) if number == 1 => {
-                input.read_to_end(&mut line)?;
-                match serde_json::from_slice::<Har<'_>>(&line) {
-                    Ok(har) => return answers.archive(&har),
-                    Err(_) => return answers.lines(&line, &error),
-                }
-            }
-            Err(error) => answers.complain(number, &error)?,
-        }
-        line.clear();
-        if input.buffer().is_empty() {
-            answers.out.flush()?;
-        }
-    }
-    answers.end()
+    let mut answers = Answers::new(out, why);
+    captured::read(input, &mut answers)?;
+    Ok(answers.all_read)
 }
 
 /// A request's meaning as it is written.
@@ -170,42 +132,15 @@ struct Answers<W: Write> {
 }
 
 impl<W: Write> Answers<W> {
-    fn answer(&mut self, row: &Row<'_>) -> io::Result<()> {
-        self.write(&row.id, &Captured::of_row(row))
+    fn new(out: W, why: bool) -> Self {
+        Self { out: BufWriter::with_capacity(1 << 16, out), why, all_read: true }
     }
+}
 
-    /// Answers with the entries' places, from 1, as ids.
-    fn archive(mut self, har: &Har<'_>) -> io::Result<bool> {
-        for (at, entry) in har.log.entries.iter().enumerate() {
-            self.write(&Value::from(at + 1), &Captured::of_entry(entry))?;
-        }
-        self.end()
-    }
-
-    /// Answers lines of which the first is neither a request nor the beginning of an archive.
-    fn lines(mut self, text: &[u8], first: &serde_json::Error) -> io::Result<bool> {
-        self.complain(1, first)?;
-        for (at, line) in text.split(|byte| *byte == b'\n').enumerate().skip(1) {
-            match serde_json::from_slice::<Row<'_>>(line) {
-                Ok(row) => self.answer(&row)?,
-                Err(_) if line.trim_ascii().is_empty() => {}
-                Err(error) => self.complain(at + 1, &error)?,
-            }
-        }
-        self.end()
-    }
-
-    fn write(&mut self, id: &Value, captured: &Captured<'_>) -> io::Result<()> {
-        let head = captured.head();
-        let prefix = if request::needs_body(&head) { captured.body_prefix() } else { Vec::new() };
-        let mut decoded = request::decode(&head, &prefix);
-        if let Ok(request) = &mut decoded
-            && prefix.is_empty()
-            && resource::stands_in_body(request, &head)
-        {
-            request.is_about(resource::read(request, &head, &captured.body_prefix()));
-        }
-        let told = |request| self.why.then(|| Clues(why::explain(request, &head, &prefix)));
+impl<W: Write> Reader for Answers<W> {
+    fn request(&mut self, id: &Value, captured: &Captured<'_>) -> io::Result<()> {
+        let (decoded, prefix) = captured.decode();
+        let told = |request| self.why.then(|| Clues(why::explain(request, &captured.head(), &prefix)));
         let answer = match &decoded {
             Ok(request) => Answer { id, foreign: None, meaning: Meaning::of(request, told(request)) },
             Err(foreign) => Answer { id, foreign: Some(foreign.as_str()), meaning: None },
@@ -214,15 +149,14 @@ impl<W: Write> Answers<W> {
         self.out.write_all(b"\n")
     }
 
-    fn complain(&mut self, number: usize, error: &serde_json::Error) -> io::Result<()> {
+    fn no_request(&mut self, line: usize, error: &serde_json::Error) -> io::Result<()> {
         self.all_read = false;
-        let error = format!("line {number} holds no request: {error}");
+        let error = format!("line {line} holds no request: {error}");
         writeln!(self.out, "{}", serde_json::json!({ "error": error }))
     }
 
-    fn end(mut self) -> io::Result<bool> {
-        self.out.flush()?;
-        Ok(self.all_read)
+    fn pause(&mut self) -> io::Result<()> {
+        self.out.flush()
     }
 }
 

@@ -65,13 +65,7 @@ struct Printed {
 pub fn main(args: &ErrorArgs) -> ExitCode {
     let (mut stdin, mut stdout) = (std::io::stdin().lock(), std::io::stdout().lock());
     let printed = if args.batch { batch(&mut stdin, &mut stdout) } else { one(args, &mut stdout) };
-    let nobody_reads_on = |e: &anyhow::Error| {
-        e.downcast_ref::<std::io::Error>().is_some_and(|e| e.kind() == std::io::ErrorKind::BrokenPipe)
-    };
-    match printed {
-        Err(e) if nobody_reads_on(&e) => ExitCode::SUCCESS,
-        printed => told::end(printed.map(|()| ExitCode::SUCCESS), ExitCode::FAILURE),
-    }
+    told::end_unless_unread(printed.map(|()| ExitCode::SUCCESS))
 }
 
 fn one(args: &ErrorArgs, out: &mut impl Write) -> Result<()> {

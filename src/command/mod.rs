@@ -1,6 +1,7 @@
 //! What each subcommand does, one file each.
 
 pub mod authority;
+mod captured;
 pub mod check;
 pub mod child;
 pub mod decode;
@@ -9,10 +10,13 @@ pub mod demo;
 pub mod descriptors;
 pub mod environment;
 pub mod error;
+pub mod explain;
+pub mod faults;
 pub mod hints;
 pub mod keystore;
 pub mod launch;
 pub mod run;
+pub mod schema;
 pub mod serve;
 pub mod services;
 pub mod told;

@@ -1,6 +1,6 @@
 //! What Squall says to people, on stderr: stdout belongs to the program that runs under it.
 
-use std::io::{IsTerminal as _, Write as _};
+use std::io::{self, IsTerminal as _, Write as _};
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -31,7 +31,7 @@ pub fn text(words: &str) {
     if is_in_json() {
         return object("message", words.trim_end().into());
     }
-    let _unheard = writeln!(std::io::stderr().lock(), "{}", words.trim_end());
+    let _unheard = writeln!(io::stderr().lock(), "{}", words.trim_end());
 }
 
 /// In the form that the log has.
@@ -40,7 +40,7 @@ fn object(key: &str, value: Value) {
     if let Some(object) = object.as_object_mut() {
         object.insert(key.to_owned(), value);
     }
-    let _unheard = writeln!(std::io::stderr().lock(), "{object}");
+    let _unheard = writeln!(io::stderr().lock(), "{object}");
 }
 
 static IN_JSON: AtomicBool = AtomicBool::new(false);
@@ -72,11 +72,21 @@ pub fn end(result: anyhow::Result<ExitCode>, failure: ExitCode) -> ExitCode {
     })
 }
 
+/// The same of a command whose output nobody may want to the end: that is no failure.
+pub fn end_unless_unread(result: anyhow::Result<ExitCode>) -> ExitCode {
+    let unread =
+        |e: &anyhow::Error| e.downcast_ref::<io::Error>().is_some_and(|e| e.kind() == io::ErrorKind::BrokenPipe);
+    match result {
+        Err(e) if unread(&e) => ExitCode::SUCCESS,
+        result => end(result, ExitCode::FAILURE),
+    }
+}
+
 /// The report, and everything else that is owed at the end: the summary file, the ledger's last lines.
 pub fn report(finished: &Finished, hints: &Hints) -> anyhow::Result<()> {
     let proxy = &finished.proxy;
     let summary = proxy.ledger.summary(finished.run());
-    let terminal = std::io::stderr();
+    let terminal = io::stderr();
     let layout = match rustix::termios::tcgetwinsize(&terminal) {
         Ok(size) if terminal.is_terminal() => {
             Layout { width: Some(size.ws_col).filter(|w| *w > 0), borders: Borders::Utf8 }

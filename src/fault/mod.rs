@@ -18,6 +18,7 @@ mod event_stream;
 mod gateway;
 mod hang;
 mod idiom;
+pub mod json_schema;
 mod kind;
 mod latency;
 mod lose;

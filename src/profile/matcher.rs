@@ -11,6 +11,7 @@ mod read;
 
 use std::fmt;
 
+pub(super) use keys::KEYS;
 use keys::{Keys, Part};
 pub use read::no_such_service;
 
@@ -40,7 +41,7 @@ pub struct Misfit {
 impl Matcher {
     /// Reads a `match` map.
     pub(super) fn read(node: &Node) -> Result<Self, Complaint> {
-        let known: Vec<&str> = keys::KEYS.iter().copied().chain(["not"]).collect();
+        let known: Vec<&str> = names().chain(["not"]).collect();
         let fields = node.fields("`match`", &known)?;
         let mut matcher = Self { keys: Keys::read(&fields)?, not: Vec::new() };
         if let Some(node) = fields.optional("not")? {
@@ -104,8 +105,12 @@ impl Matcher {
     }
 }
 
+fn names() -> impl Iterator<Item = &'static str> {
+    KEYS.iter().map(|(name, _)| *name)
+}
+
 fn read_not(node: &Node) -> Result<Keys, Complaint> {
-    let fields = node.fields("`not`", keys::KEYS)?;
+    let fields = node.fields("`not`", &names().collect::<Vec<_>>())?;
     match &node.content {
         Content::Map(entries) if entries.is_empty() => {
             Err(Complaint::new(node.at, "`not` without keys would exclude every request").help("leave it out"))

@@ -17,6 +17,7 @@
 mod alias;
 pub mod dice;
 mod index;
+pub mod json_schema;
 mod judge;
 pub mod live;
 pub mod load;

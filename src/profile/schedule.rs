@@ -17,8 +17,16 @@ use crate::{
     units::{Percent, Window},
 };
 
-/// The keys of `when`.
-pub(super) const KEYS: &[&str] = &["probability", "calls", "per", "between", "windows", "limit", "max_active"];
+/// The keys of `when`, and what they mean.
+pub(super) const KEYS: &[(&str, &str)] = &[
+    ("probability", "How likely each is struck: 30%, 0.3, or {from: 0%, to: 50%, over: 2m}."),
+    ("calls", "Which are struck, by the order in which they come: first 2, every 5th, 3..7."),
+    ("per", "What `calls` and the dice count by."),
+    ("between", "Only while so much time has passed since the plan went live: 30s..3m."),
+    ("windows", "Only in recurring stretches: every 10m for 30s."),
+    ("limit", "At most so many, over the whole rule."),
+    ("max_active", "At most so many at once."),
+];
 
 /// The compiled `when` of a rule; all of it must hold. Without keys it always holds.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -42,7 +50,8 @@ pub struct Schedule {
 impl Schedule {
     /// Reads a `when` map.
     pub(super) fn read(node: &Node) -> Result<Self, Complaint> {
-        let fields = node.fields("`when`", KEYS)?;
+        let names: Vec<&str> = KEYS.iter().map(|(name, _)| *name).collect();
+        let fields = node.fields("`when`", &names)?;
         Ok(Self {
             probability: fields.optional("probability")?.map(Chance::read).transpose()?.unwrap_or(Chance::ALWAYS),
             calls: fields.optional("calls")?.map(|node| node.parse("`first 2`, `every 5th` or `3..7`")).transpose()?,

@@ -27,6 +27,7 @@ mod resign;
 mod resource;
 mod robust;
 mod run;
+mod schema;
 mod sdk;
 mod sigv4;
 mod supervise;

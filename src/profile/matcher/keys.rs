@@ -23,21 +23,24 @@ use crate::{
     units::Ordinals,
 };
 
-/// What may be written, beside `not`.
-pub(super) const KEYS: &[&str] = &[
-    "service",
-    "operation",
-    "region",
-    "resource",
-    "account",
-    "access_key",
-    "principal",
-    "client",
-    "host",
-    "method",
-    "path",
-    "body",
-    "attempt",
+/// What may be written, beside `not`, and what it means.
+pub(in crate::profile) const KEYS: &[(&str, &str)] = &[
+    ("service", "The services, as boto3 and the AWS CLI call them: dynamodb, stepfunctions."),
+    ("operation", "The operations, as AWS calls them: PutItem, \"Batch*\"."),
+    ("region", "The regions that requests are signed for, or sent to."),
+    (
+        "resource",
+        "What requests are about, by name: a table, bucket or bucket/key, queue, topic, stream, function, key, secret …",
+    ),
+    ("account", "The accounts that requests are for: twelve digits."),
+    ("access_key", "The ids of the keys that requests are signed with."),
+    ("principal", "The keys that requests are signed with, or the accounts those are of."),
+    ("client", "Who asks: by `user_agent`, or by the values of header fields."),
+    ("host", "The hosts that requests were sent to, without port."),
+    ("method", "The HTTP methods."),
+    ("path", "The paths, as they were sent and without query."),
+    ("body", "Members of the body, by name or JSON pointer, and their values."),
+    ("attempt", "Which attempt of an SDK's call: 1, or 2..4."),
 ];
 
 /// Keys as compiled; all that were given must hold.

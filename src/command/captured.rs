@@ -1,7 +1,14 @@
-//! Captured requests as they are written down: a row of JSON Lines, an entry of a HAR file.
+//! Captured requests as they are written down: rows of JSON Lines (`{id, method, url, headers: [[name, value]…], body_b64}`), or the entries
+//! of a HAR file, such as browsers and proxies save.
+//!
+//! [`read`] hands them on one after the other, as soon as they are there.
 
 use std::borrow::Cow;
+use std::fs::File;
+use std::io::{self, BufReader, Read};
+use std::path::Path;
 
+use anyhow::Context as _;
 use base64::Engine as _;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use http::header::HOST;
@@ -9,13 +16,82 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::aws::request::{Head, MOST_OF_BODY};
+use crate::aws::request::{self, AwsRequest, Foreign, Head, MOST_OF_BODY};
+use crate::aws::resource;
+
+/// Who is told of captured requests.
+pub(super) trait Reader {
+    /// A request. Its `id` is the row's own, or the place of an archive's entry, from 1.
+    fn request(&mut self, id: &Value, request: &Captured<'_>) -> io::Result<()>;
+    /// A line that holds none.
+    fn no_request(&mut self, line: usize, error: &serde_json::Error) -> io::Result<()>;
+    /// Nothing more is there at the moment: what was told may be read by now.
+    fn pause(&mut self) -> io::Result<()>;
+}
+
+/// Tells `reader` of every request that the file, or else stdin, holds.
+pub(super) fn read_from(file: Option<&Path>, reader: &mut impl Reader) -> anyhow::Result<()> {
+    match file {
+        Some(path) => read(File::open(path).with_context(|| format!("cannot read {}", path.display()))?, reader)?,
+        None => read(io::stdin().lock(), reader)?,
+    }
+    Ok(())
+}
+
+/// Tells `reader` of every request of `input`.
+pub(super) fn read(input: impl Read, reader: &mut impl Reader) -> io::Result<()> {
+    let mut input = BufReader::with_capacity(1 << 16, input);
+    let mut line = Vec::new();
+    let mut number = 0;
+    while io::BufRead::read_until(&mut input, b'\n', &mut line)? > 0 {
+        number += 1;
+        match serde_json::from_slice::<Row<'_>>(&line) {
+            Ok(row) => reader.request(&row.id, &Captured::of_row(&row))?,
+            Err(_) if line.trim_ascii().is_empty() => {}
+            Err(error) if number == 1 => {
+                input.read_to_end(&mut line)?;
+                match serde_json::from_slice::<Har<'_>>(&line) {
+                    Ok(har) => archive(&har, reader)?,
+                    Err(_) => lines(&line, &error, reader)?,
+                }
+                return reader.pause();
+            }
+            Err(error) => reader.no_request(number, &error)?,
+        }
+        line.clear();
+        if input.buffer().is_empty() {
+            reader.pause()?;
+        }
+    }
+    reader.pause()
+}
+
+fn archive(har: &Har<'_>, reader: &mut impl Reader) -> io::Result<()> {
+    har.log
+        .entries
+        .iter()
+        .enumerate()
+        .try_for_each(|(at, entry)| reader.request(&Value::from(at + 1), &Captured::of_entry(entry)))
+}
+
+/// Lines of which the first is neither a request nor the beginning of an archive.
+fn lines(text: &[u8], first: &serde_json::Error, reader: &mut impl Reader) -> io::Result<()> {
+    reader.no_request(1, first)?;
+    for (at, line) in text.split(|byte| *byte == b'\n').enumerate().skip(1) {
+        match serde_json::from_slice::<Row<'_>>(line) {
+            Ok(row) => reader.request(&row.id, &Captured::of_row(&row))?,
+            Err(_) if line.trim_ascii().is_empty() => {}
+            Err(error) => reader.no_request(at + 1, &error)?,
+        }
+    }
+    Ok(())
+}
 
 /// A captured request.
 #[derive(Deserialize)]
-pub(super) struct Row<'a> {
+struct Row<'a> {
     #[serde(default)]
-    pub(super) id: Value,
+    id: Value,
     #[serde(borrow)]
     method: Cow<'a, str>,
     #[serde(borrow)]
@@ -32,19 +108,19 @@ struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
 
 /// HTTP Archive 1.2, as far as it is of interest.
 #[derive(Deserialize)]
-pub(super) struct Har<'a> {
+struct Har<'a> {
     #[serde(borrow)]
-    pub(super) log: Log<'a>,
+    log: Log<'a>,
 }
 
 #[derive(Deserialize)]
-pub(super) struct Log<'a> {
+struct Log<'a> {
     #[serde(borrow)]
-    pub(super) entries: Vec<HarEntry<'a>>,
+    entries: Vec<HarEntry<'a>>,
 }
 
 #[derive(Deserialize)]
-pub(super) struct HarEntry<'a> {
+struct HarEntry<'a> {
     #[serde(borrow)]
     request: HarRequest<'a>,
 }
@@ -92,12 +168,12 @@ enum Body<'a> {
 }
 
 impl<'a> Captured<'a> {
-    pub(super) fn of_row(row: &'a Row<'_>) -> Self {
+    fn of_row(row: &'a Row<'_>) -> Self {
         let headers = fields(row.headers.iter().map(|(name, value)| (&*name.0, &*value.0)));
         Self { method: method(&row.method), url: &row.url, headers, body: Body::Base64(&row.body_b64) }
     }
 
-    pub(super) fn of_entry(HarEntry { request }: &'a HarEntry<'_>) -> Self {
+    fn of_entry(HarEntry { request }: &'a HarEntry<'_>) -> Self {
         let headers = fields(request.headers.iter().map(|header| (&*header.name, &*header.value)));
         let body = match &request.post_data {
             Some(PostData { text, encoding: Some(encoding) }) if encoding == "base64" => Body::Base64(text),
@@ -112,6 +188,20 @@ impl<'a> Captured<'a> {
         let (authority, path, query) = parts(self.url);
         let host = self.headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or(authority);
         Head { method: &self.method, host: without_port(host), path, query, headers: &self.headers }
+    }
+
+    /// What it means, and the beginning of its body as far as it had to be looked at for that.
+    pub(super) fn decode(&self) -> (Result<AwsRequest, Foreign>, Vec<u8>) {
+        let head = self.head();
+        let prefix = if request::needs_body(&head) { self.body_prefix() } else { Vec::new() };
+        let mut decoded = request::decode(&head, &prefix);
+        if let Ok(request) = &mut decoded
+            && prefix.is_empty()
+            && resource::stands_in_body(request, &head)
+        {
+            request.is_about(resource::read(request, &head, &self.body_prefix()));
+        }
+        (decoded, prefix)
     }
 
     /// As much of the body's beginning as the proxy would look at.
