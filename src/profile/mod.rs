@@ -15,6 +15,7 @@
 //! It does not act on what it decides, and what happened is not its affair: see `proxy::inject` and `ledger`.
 
 mod alias;
+mod buckets;
 pub mod dice;
 mod index;
 mod judge;

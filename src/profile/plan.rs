@@ -6,8 +6,11 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
+use smallvec::SmallVec;
+
 use super::{
     alias::Alias,
+    buckets::Demand,
     dice::{Dice, Roll},
     index::Index,
     judge::{Fate, Miss, Strike},
@@ -18,7 +21,13 @@ use super::{
     state::RuleStates,
     verdict::Verdict,
 };
-use crate::{aws::request::AwsRequest, fault::Fault};
+use crate::{
+    aws::{extent, request::AwsRequest},
+    fault::{
+        Fault,
+        capacity::{Capacity, Share, Unit},
+    },
+};
 
 /// A rule's name, cheap to hand around.
 #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -79,7 +88,7 @@ impl Plan {
 
     /// Whether a rule that otherwise fits this request asks for members of its body.
     pub fn asks_for_body(&self, seen: &Seen<'_>) -> bool {
-        self.any_may_fit(seen, |rule| rule.matcher.is_about_body())
+        self.any_may_fit(seen, |rule| rule.asks_for_body(seen.request))
     }
 
     /// Settles by the profile's aliases what the wire leaves open.
@@ -123,6 +132,7 @@ impl Plan {
         mut tell: impl FnMut(&'p Rule, Fate),
     ) -> Verdict {
         let mut verdict = Verdict::default();
+        let mut spent: SmallVec<[(usize, Demand); 1]> = SmallVec::new();
         for number in rules {
             let (rule, state) = (&self.rules[number], &states.of_rules()[number]);
             if let Some(misfit) = rule.matcher.misfit(seen) {
@@ -135,10 +145,17 @@ impl Plan {
                     hold.into_iter().for_each(|hold| verdict.holds.add(hold));
                     tell(rule, Fate::Struck { rolled });
                 }
-                Err(Miss { why, rolled }) => {
+                Err(Miss { why, rolled, took }) => {
                     state.skip(why);
+                    spent.extend(took.map(|demand| (number, demand)));
                     tell(rule, Fate::Skipped { why, rolled });
                 }
+            }
+        }
+        if !verdict.goes_on() {
+            for (number, demand) in &spent {
+                let buckets = &states.of_rules()[*number].buckets;
+                self.rules[*number].capacity().into_iter().for_each(|capacity| buckets.put_back(capacity, demand));
             }
         }
         verdict
@@ -163,9 +180,24 @@ impl Rule {
         }
     }
 
+    /// The tokens that it goes by, if it has any.
+    pub(super) fn capacity(&self) -> Option<&Capacity> {
+        self.faults.iter().find_map(|fault| fault.capacity())
+    }
+
     /// Whether it depends on what a request is about.
     fn asks_for_resource(&self) -> bool {
-        self.matcher.is_about_resource() || self.schedule.per == Per::Resource
+        let share = || self.capacity().map(Capacity::share);
+        self.matcher.is_about_resource()
+            || self.schedule.per == Per::Resource
+            || matches!(share(), Some(Share::Account | Share::AccountOperation | Share::Prefix | Share::Resource))
+    }
+
+    /// Whether it depends on members of a request's body.
+    fn asks_for_body(&self, request: &AwsRequest) -> bool {
+        let counts_items = |capacity: &Capacity| capacity.limits().iter().any(|limit| limit.unit == Unit::Items);
+        self.matcher.is_about_body()
+            || (self.capacity().is_some_and(counts_items) && extent::counts_items_in_body(request))
     }
 
     /// Its name.

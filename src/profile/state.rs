@@ -14,7 +14,7 @@ use std::{
 use lru::LruCache;
 use smallvec::SmallVec;
 
-use super::{RuleName, plan::Plan, skip::Skip, tally::RuleTally};
+use super::{RuleName, buckets::Buckets, plan::Plan, skip::Skip, tally::RuleTally};
 
 /// The counts of all rules of one plan.
 #[derive(Debug)]
@@ -33,6 +33,7 @@ pub(super) struct RuleState {
     pub(super) partly: AtomicU64,
     pub(super) evicted: AtomicU64,
     active: Arc<AtomicU64>,
+    pub(super) buckets: Buckets,
     /// Requests seen of each thing that is counted apart, by a hash of it. Two in 2⁶⁴ share a place: among 10,000 never.
     apart: Mutex<LruCache<u64, u64>>,
 }
@@ -131,6 +132,7 @@ impl Default for RuleState {
             partly: AtomicU64::default(),
             evicted: AtomicU64::default(),
             active: Arc::default(),
+            buckets: Buckets::default(),
             apart: Mutex::new(LruCache::sparse(MOST)),
         }
     }
