@@ -12,6 +12,7 @@ pub mod error;
 pub mod hints;
 pub mod keystore;
 pub mod launch;
+pub mod reload;
 pub mod run;
 pub mod serve;
 pub mod services;

@@ -53,6 +53,8 @@ pub struct Rule {
     dice: Dice,
     is_terminal: bool,
     struck: Struck,
+    /// A hash of what was written.
+    written: u64,
 }
 
 impl Plan {
@@ -173,6 +175,7 @@ impl Rule {
             dice: Dice::new(seed, rule.name.as_str()),
             is_terminal: rule.faults.iter().any(|fault| fault.is_terminal()),
             name: rule.name,
+            written: rule.written,
             matcher: rule.matcher,
             schedule: rule.schedule,
             faults: rule.faults,
@@ -198,6 +201,11 @@ impl Rule {
         let counts_items = |capacity: &Capacity| capacity.limits().iter().any(|limit| limit.unit == Unit::Items);
         self.matcher.is_about_body()
             || (self.capacity().is_some_and(counts_items) && extent::counts_items_in_body(request))
+    }
+
+    /// The same for two rules that say the same under the same name.
+    pub(super) fn identity(&self) -> (&RuleName, u64) {
+        (&self.name, self.written)
     }
 
     /// Its name.

@@ -23,6 +23,7 @@ mod memory;
 mod outcome;
 mod profile;
 mod random;
+mod reload;
 mod resign;
 mod resource;
 mod robust;
