@@ -53,6 +53,9 @@ pub struct Rule {
     dice: Dice,
     is_terminal: bool,
     struck: Struck,
+    /// Which of its faults is a capacity, if one is.
+    capacity: Option<usize>,
+    asks_for_resource: bool,
     /// A hash of what was written.
     written: u64,
 }
@@ -171,7 +174,13 @@ impl Plan {
 
 impl Rule {
     fn new(rule: super::schema::Rule, seed: u64) -> Self {
+        let capacity = rule.faults.iter().position(|fault| fault.capacity().is_some());
+        let share = rule.faults.iter().find_map(|fault| fault.capacity()).map(Capacity::share);
+        let by_resource =
+            matches!(share, Some(Share::Account | Share::AccountOperation | Share::Prefix | Share::Resource));
         Self {
+            capacity,
+            asks_for_resource: by_resource || rule.matcher.is_about_resource() || rule.schedule.per == Per::Resource,
             dice: Dice::new(seed, rule.name.as_str()),
             is_terminal: rule.faults.iter().any(|fault| fault.is_terminal()),
             name: rule.name,
@@ -185,15 +194,12 @@ impl Rule {
 
     /// The tokens that it goes by, if it has any.
     pub(super) fn capacity(&self) -> Option<&Capacity> {
-        self.faults.iter().find_map(|fault| fault.capacity())
+        self.faults.get(self.capacity?)?.capacity()
     }
 
     /// Whether it depends on what a request is about.
     fn asks_for_resource(&self) -> bool {
-        let share = || self.capacity().map(Capacity::share);
-        self.matcher.is_about_resource()
-            || self.schedule.per == Per::Resource
-            || matches!(share(), Some(Share::Account | Share::AccountOperation | Share::Prefix | Share::Resource))
+        self.asks_for_resource
     }
 
     /// Whether it depends on members of a request's body.

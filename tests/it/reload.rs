@@ -118,7 +118,7 @@ async fn what_a_rule_counted_goes_on_where_only_others_changed() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("p.yaml");
     let once = rule("once", "GET", "    when: {limit: 1}\n");
-    fs::write(&file, profile(&[once.clone()])).unwrap();
+    fs::write(&file, profile(std::slice::from_ref(&once))).unwrap();
     let squall = serving(&aws, &file);
     assert_eq!(answered_by(&squall, "GET").await.as_deref(), Some("once"));
     replace(&file, &profile(&[rule("new", "PUT", ""), once]));
