@@ -120,10 +120,11 @@ impl Plan {
         self.rules.iter().any(|rule| rule.struck != Struck::Request)
     }
 
-    /// The same, and what became of each rule on the way, in file order.
+    /// The same, and what became of each rule on the way, in file order; rules that strike at connections are not asked.
     pub fn trace(&self, states: &RuleStates, seen: &Seen<'_>, now: Duration) -> (Verdict, Vec<(&Rule, Fate)>) {
         let mut fates = Vec::with_capacity(self.rules.len());
-        let verdict = self.walk(states, seen, now, 0..self.rules.len(), |rule, fate| fates.push((rule, fate)));
+        let of_requests = (0..self.rules.len()).filter(|number| self.rules[*number].struck == Struck::Request);
+        let verdict = self.walk(states, seen, now, of_requests, |rule, fate| fates.push((rule, fate)));
         (verdict, fates)
     }
 
