@@ -40,7 +40,7 @@ pub enum Command {
     /// Run CMD with its AWS calls going through Squall; report at the end.
     #[command(after_help = RUN_HELP)]
     Run(RunArgs),
-    /// Run the proxy until stopped (Ctrl-C or SIGTERM); report at the end.
+    /// Run the proxy until stopped (Ctrl-C or SIGTERM); report at the end. SIGHUP reloads the profiles.
     Serve(ServeArgs),
     /// The chaos resilience drill, self-contained: a stand-in for DynamoDB, 50 writes, three profiles.
     Demo(DemoArgs),

@@ -11,8 +11,8 @@
 //!    mark in time. [`net::serve`], [`proxy::exchange`]
 //! 5. **Decode.** Endpoint, credential scope and protocol become an [`aws::request::AwsRequest`]. Total: what is not understood is
 //!    *foreign* and passes. [`aws::request`]
-//! 6. **Decide.** The live plan looks at the request and the dice and returns a `Verdict`: pass, or rules and effects. No I/O and no
-//!    clock of its own. [`profile::plan`]
+//! 6. **Decide.** The live plan looks at the request, the schedule and the dice and returns a `Verdict`: pass, or rules and effects. No
+//!    I/O and no clock of its own. [`profile::plan`]
 //! 7. **Inject, before.** Wait, or answer with a `SyntheticResponse`. [`proxy::inject`]
 //! 8. **Forward**, unless answered: byte for byte, the peer's certificate verified. [`net::upstream`], and [`net::translate`] where
 //!    the far end speaks another version.

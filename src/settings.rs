@@ -24,7 +24,7 @@ use crate::net::target::Target;
 use crate::net::tls;
 use crate::net::upstream::Upstream;
 use crate::net::via::Via;
-use crate::profile::load;
+use crate::profile::load::{self, Source};
 use crate::profile::plan::Plan;
 use crate::proxy::destination::Destinations;
 use crate::proxy::identity::Identity;
@@ -35,6 +35,8 @@ pub struct Settings {
     pub listen: Listen,
     /// What should happen.
     pub plan: Plan,
+    /// The profiles it was made from.
+    pub sources: Vec<Source>,
     /// Signs for the names we terminate.
     pub authority: CertificateAuthority,
     /// Where the authority is kept, if on disk.
@@ -95,7 +97,7 @@ pub enum Keep {
 impl Settings {
     /// Reads and checks everything `args` names.
     pub fn resolve(args: &ProxyArgs, keep: Keep) -> Result<Self> {
-        let (plan, warnings) = load_plan(&args.profile, args.seed)?;
+        let (plan, sources, warnings) = load_plan(&args.profile, args.seed)?;
         let mut intercept = Permitted::default();
         for host in &args.intercept {
             intercept.add(host);
@@ -116,6 +118,7 @@ impl Settings {
         Ok(Self {
             listen,
             plan,
+            sources,
             authority,
             ca_dir,
             intercept,
@@ -135,6 +138,7 @@ impl Settings {
         Ok(Self {
             listen: Listen::Exactly(vec![(Ipv4Addr::LOCALHOST, 0).into()]),
             plan,
+            sources: Vec::new(),
             authority: CertificateAuthority::create(permitted(&[]))?,
             ca_dir: None,
             intercept: Permitted::default(),
@@ -205,13 +209,13 @@ pub fn data_dir() -> Result<PathBuf> {
     }
 }
 
-/// The plan these profiles make, and what is doubtful in them, ready to be shown.
-pub fn load_plan(profiles: &[String], seed: Option<u64>) -> Result<(Plan, Vec<String>)> {
+/// The plan these profiles make, their texts, and what is doubtful in them, ready to be shown.
+pub fn load_plan(profiles: &[String], seed: Option<u64>) -> Result<(Plan, Vec<Source>, Vec<String>)> {
     let colour = std::io::stderr().is_terminal();
-    let loaded =
-        load::read(profiles).and_then(|sources| load::load(&sources, seed)).map_err(|e| anyhow!(e.render(colour)))?;
+    let sources = load::read(profiles).map_err(|e| anyhow!(e.render(colour)))?;
+    let loaded = load::load(&sources, seed).map_err(|e| anyhow!(e.render(colour)))?;
     let warnings = loaded.warnings.iter().map(|warning| warning.render(colour)).collect();
-    Ok((loaded.plan, warnings))
+    Ok((loaded.plan, sources, warnings))
 }
 
 /// Where Squall listens if nothing else is said.

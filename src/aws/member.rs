@@ -54,19 +54,25 @@ pub type Texts = SmallVec<[CompactString; 1]>;
 struct Hits {
     texts: Texts,
     count: u64,
-    /// Whether one is all there can be, and it was found.
+    /// Whether all are wanted, though there be one place only: XML repeats elements.
+    all: bool,
+    /// Whether there is nothing more to be looked for.
     done: bool,
 }
 
 /// The texts at a place, numbers and truth values as JSON writes them; none where there is no text.
 pub fn read(request: &AwsRequest, head: &Head<'_>, body_prefix: &[u8], pointer: &Pointer) -> Texts {
-    find(request, head, &Plain::of(head, body_prefix), pointer).texts
+    let mut hits = Hits::default();
+    find(request, head, &Plain::of(head, body_prefix), pointer, &mut hits);
+    hits.texts
 }
 
 /// How many values a place leads to, and over how much of the body's beginning they were counted; whether that is all of it.
 pub fn count(request: &AwsRequest, head: &Head<'_>, body_prefix: &[u8], pointer: &Pointer) -> (u64, bool) {
     let plain = Plain::of(head, body_prefix);
-    (find(request, head, &plain, pointer).count, plain.is_whole)
+    let mut hits = Hits { all: true, ..Hits::default() };
+    find(request, head, &plain, pointer, &mut hits);
+    (hits.count, plain.is_whole)
 }
 
 /// Whether the body of this request can be looked into at all: it has one, in no content coding but gzip.
@@ -75,21 +81,19 @@ pub fn is_readable(request: &AwsRequest, head: &Head<'_>) -> bool {
     !request.head_only && head.method != http::Method::GET && !in_query && coding::is_readable(head)
 }
 
-fn find(request: &AwsRequest, head: &Head<'_>, plain: &Plain<'_>, pointer: &Pointer) -> Hits {
-    let mut hits = Hits::default();
+fn find(request: &AwsRequest, head: &Head<'_>, plain: &Plain<'_>, pointer: &Pointer, hits: &mut Hits) {
     let bytes = &plain.bytes;
     match request.protocol {
-        Protocol::Cbor => cbor::find(bytes, pointer, &mut hits),
+        Protocol::Cbor => cbor::find(bytes, pointer, hits),
         Protocol::Json10 | Protocol::Json11 | Protocol::RestJson => {
-            json::find(if plain.is_whole { bytes } else { without_number(bytes) }, pointer, &mut hits)
+            json::find(if plain.is_whole { bytes } else { without_number(bytes) }, pointer, hits)
         }
-        Protocol::RestXml => xml(bytes, pointer, &mut hits),
+        Protocol::RestXml => xml(bytes, pointer, hits),
         Protocol::Query | Protocol::Ec2 if query::has_action(head) => {
-            form(head.query.unwrap_or_default().as_bytes(), pointer, &mut hits);
+            form(head.query.unwrap_or_default().as_bytes(), pointer, hits);
         }
-        Protocol::Query | Protocol::Ec2 => form(plain.whole_pairs(), pointer, &mut hits),
+        Protocol::Query | Protocol::Ec2 => form(plain.whole_pairs(), pointer, hits),
     }
-    hits
 }
 
 /// A beginning of JSON without the number it may break off in.
@@ -121,7 +125,7 @@ impl Step {
 impl Hits {
     fn add(&mut self, pointer: &Pointer, text: Option<&str>) {
         self.count += 1;
-        self.done = pointer.is_single();
+        self.done = pointer.is_single() && !self.all;
         if let Some(text) = text.filter(|text| text.len() <= LONGEST && self.texts.len() < MOST) {
             self.texts.push(text.into());
         }

@@ -11,6 +11,7 @@ pub mod client;
 mod coding;
 mod credential;
 mod endpoint;
+pub mod extent;
 pub mod gateway;
 pub mod host;
 pub mod idiom;

@@ -24,7 +24,8 @@ pub struct ProxyArgs {
     /// Listen here; repeatable [default: port 4577 on 127.0.0.1 and ::1; `run` takes a free port if 4577 is taken].
     #[arg(long, value_name = "ADDR", value_delimiter = ',')]
     pub listen: Vec<SocketAddr>,
-    /// What should go wrong: a ready-made profile's name or a file; repeatable [default: nothing goes wrong].
+    /// What should go wrong: a ready-made profile's name or a file, which is reloaded when it changes; repeatable [default: nothing goes
+    /// wrong].
     #[arg(long, value_name = "NAME|FILE", value_delimiter = ',')]
     pub profile: Vec<String>,
     /// Send what is for AWS (or one service of it) to this emulator; `aws`: from the endpoint on to AWS itself, signed anew; repeatable

@@ -11,6 +11,7 @@ use super::child::{self, Child, SQUALL_FAILED};
 use super::environment::{Environment, Way};
 use super::hints::{self, Inherited};
 use super::launch::{self, Running};
+use super::reload::Reload;
 use super::told;
 use super::trust::Trust;
 use crate::cli::RunArgs;
@@ -29,10 +30,12 @@ async fn run(args: &RunArgs) -> Result<u8> {
             "--endpoint needs to know where requests go from there: give --upstream URL (an emulator) or --upstream aws"
         );
     }
-    let settings = Settings::resolve(&args.proxy, Keep::InMemory)?;
+    let mut settings = Settings::resolve(&args.proxy, Keep::InMemory)?;
     settings.warnings.iter().for_each(|warning| told::text(warning));
+    let sources = std::mem::take(&mut settings.sources);
     let running = Running::start(settings)?;
     running.obey_panic_button()?;
+    let reload = Reload::watch(running.proxy(), &args.proxy, sources);
     told::start(&running);
     running.tell_identity();
     let (url, inherited) = (running.url(), Inherited::here());
@@ -57,6 +60,7 @@ async fn run(args: &RunArgs) -> Result<u8> {
     running.proxy().live.begin();
     let child = Child::start(&args.command, &environment).context("cannot start the program")?;
     let status = child.wait().await.context("cannot wait for the program")?;
+    drop(reload);
     let finished = running.finish().await;
     told::report(&finished, &hints::of(&args.command, way, url, &inherited))?;
     Ok(child::exit_code(status))

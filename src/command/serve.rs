@@ -1,4 +1,4 @@
-//! `squall serve`: the proxy until Ctrl-C or SIGTERM, then the report.
+//! `squall serve`: the proxy until Ctrl-C or SIGTERM, then the report. SIGHUP reloads the profiles.
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -9,6 +9,7 @@ use serde_json::Value;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::launch::{self, Running};
+use super::reload::Reload;
 use super::told;
 use crate::cli::ServeArgs;
 use crate::net::authority::TRUST_ANCHOR;
@@ -22,13 +23,16 @@ pub fn main(args: &ServeArgs) -> ExitCode {
 }
 
 async fn serve(args: &ServeArgs) -> Result<()> {
-    let settings = Settings::resolve(&args.proxy, Keep::OnDisk)?;
+    let mut settings = Settings::resolve(&args.proxy, Keep::OnDisk)?;
     let trust = settings.ca_dir.as_ref().map(|dir| dir.join(TRUST_ANCHOR)).or_else(|| args.proxy.ca_cert.clone());
     // Listening for signals first: once somebody is told that we are ready, a signal must mean "stop and report".
     let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    let mut hangup = signal(SignalKind::hangup())?;
     settings.warnings.iter().for_each(|warning| told::text(warning));
+    let sources = std::mem::take(&mut settings.sources);
     let running = Running::start(settings)?;
     running.obey_panic_button()?;
+    let reload = Reload::watch(running.proxy(), &args.proxy, sources);
     told::start(&running);
     running.tell_identity();
     if let Some(trust) = &trust {
@@ -40,10 +44,14 @@ async fn serve(args: &ServeArgs) -> Result<()> {
         write_ready(file, &ready)?;
     }
     announce(&running, &ready);
-    tokio::select! {
-        _ = interrupt.recv() => {}
-        _ = terminate.recv() => {}
+    loop {
+        tokio::select! {
+            _ = interrupt.recv() => break,
+            _ = terminate.recv() => break,
+            _ = hangup.recv() => reload.now(),
+        }
     }
+    drop(reload);
     let url = running.url();
     let finished = running.finish().await;
     told::report(&finished, &Hints { proxy_url: Some(url), ..Hints::default() })

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use super::launch::{Finished, Running, upstream_in_words};
 use crate::clock;
+use crate::profile::Plan;
 use crate::report::{self, Borders, Hints, Layout};
 
 /// From now on everything is a JSON object a line.
@@ -54,14 +55,18 @@ pub fn start(running: &Running) {
     if let Some(via) = proxy.upstream.dialer().via() {
         line(&format!("going out through the proxy {}", via.proxy()));
     }
-    let plan = &proxy.live.load().plan;
+    line(&format!("profile: {}", plan(&proxy.live.load().plan)));
+}
+
+/// What will happen to requests: `dynamodb-throttle, 1 rule; seed 42`.
+pub fn plan(plan: &Plan) -> String {
     let rules = plan.rules().len();
     let trouble = if rules == 0 {
         "nothing will go wrong".to_owned()
     } else {
         format!("{rules} rule{}", if rules == 1 { "" } else { "s" })
     };
-    line(&format!("profile: {}, {trouble}; seed {}", plan.name(), plan.seed()));
+    format!("{}, {trouble}; seed {}", plan.name(), plan.seed())
 }
 
 /// The exit code, after the error has been told if there is one.

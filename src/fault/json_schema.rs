@@ -44,6 +44,9 @@ fn of_setting(setting: &Setting) -> Json {
 fn of_value(value: Value) -> Json {
     let pattern = |pattern: &str| json!({"type": "string", "pattern": pattern});
     match value {
+        Value::Amount => {
+            json!({"anyOf": [{"type": "number", "exclusiveMinimum": 0}, pattern(r"^[0-9.]+ ?(([kKMG]i?)?B)?$")]})
+        }
         Value::Count => json!({"type": ["integer", "string"], "minimum": 1}),
         Value::Duration => pattern(DURATION),
         Value::Fault => json!({"type": ["string", "object"]}),
@@ -51,6 +54,7 @@ fn of_value(value: Value) -> Json {
         Value::Number => json!({"type": ["integer", "string"], "minimum": 0}),
         Value::Offset => json!({"anyOf": [pattern(SHARE), pattern(SIZE)]}),
         Value::Quantiles => json!({"type": "object", "additionalProperties": pattern(DURATION)}),
+        Value::Rate => pattern(r"^[0-9.]+ ?(([kKMG]i?)?B)?/(s|m|h)$"),
         Value::Size => pattern(SIZE),
         Value::Speed => pattern(SPEED),
         Value::Status => json!({"type": ["integer", "string"], "minimum": 300, "maximum": 599}),

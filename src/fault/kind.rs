@@ -48,6 +48,8 @@ pub struct Setting {
 /// What may be written after a key.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Value {
+    /// A number, or a size: `200`, `4MB`
+    Amount,
     /// A whole number from 1.
     Count,
     /// `250ms`, `30s`
@@ -62,6 +64,8 @@ pub enum Value {
     Offset,
     /// A map from shares to durations.
     Quantiles,
+    /// `100/s`, `6000/m`, `1MB/s`
+    Rate,
     /// `64KB`, `1MiB`
     Size,
     /// `64KB/s`
@@ -107,12 +111,14 @@ impl Value {
     /// How it is written, for people: `duration`, `connection | stream`.
     pub fn form(self) -> String {
         match self {
+            Self::Amount => "number | size".to_owned(),
             Self::Count | Self::Number => "number".to_owned(),
             Self::Duration => "duration".to_owned(),
             Self::Fault => "fault".to_owned(),
             Self::Members => "map".to_owned(),
             Self::Offset => "share | size".to_owned(),
             Self::Quantiles => "map of durations".to_owned(),
+            Self::Rate => "rate".to_owned(),
             Self::Size => "size".to_owned(),
             Self::Speed => "speed".to_owned(),
             Self::Status => "status".to_owned(),

@@ -8,6 +8,7 @@
 //! follow from that. Whether and when a fault strikes is not decided here but in [`crate::profile`].
 
 mod bandwidth;
+pub mod capacity;
 mod corrupt;
 mod draw;
 mod dribble;
@@ -69,6 +70,11 @@ pub trait Fault: fmt::Debug + fmt::Display + Send + Sync {
         Stage::Request
     }
 
+    /// The tokens it goes by, if it strikes only where they run out.
+    fn capacity(&self) -> Option<&capacity::Capacity> {
+        None
+    }
+
     /// Whether it can do anything to this request. A rule of which no fault can does not strike.
     fn suits(&self, _request: &AwsRequest) -> bool {
         true
@@ -85,10 +91,11 @@ pub fn kinds() -> impl Iterator<Item = &'static FaultKind> {
     idiom::IDIOMS.iter().chain(KINDS.iter().copied())
 }
 
-static KINDS: [&FaultKind; 15] = [
+static KINDS: [&FaultKind; 16] = [
     &error::ERROR,
     &gateway::GATEWAY,
     &latency::LATENCY,
+    &capacity::CAPACITY,
     &bandwidth::BANDWIDTH,
     &dribble::DRIBBLE,
     &hang::HANG,

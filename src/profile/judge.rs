@@ -5,6 +5,7 @@ use std::{hash::Hasher as _, time::Duration};
 use siphasher::sip::SipHasher13;
 
 use super::{
+    buckets::Demand,
     dice::Roll,
     matcher::Misfit,
     plan::Rule,
@@ -46,6 +47,8 @@ pub(super) struct Strike<'a> {
 pub(super) struct Miss {
     pub(super) why: Skip,
     pub(super) rolled: Option<f64>,
+    /// The tokens it took all the same, to be put back if the request does not go on.
+    pub(super) took: Option<Demand>,
 }
 
 impl Rule {
@@ -58,7 +61,7 @@ impl Rule {
         verdict: &Verdict,
     ) -> Result<Strike<'a>, Miss> {
         let schedule = self.schedule();
-        let miss = |why| Miss { why, rolled: None };
+        let miss = |why| Miss { why, rolled: None, took: None };
         let matched = state.count_match();
         if !self.faults().iter().any(|fault| fault.suits(seen.request)) {
             return Err(miss(Skip::Unsuited));
@@ -74,11 +77,20 @@ impl Rule {
             return Err(miss(Skip::OutsideWindows));
         }
         let rolled = (schedule.probability != Chance::ALWAYS).then(|| self.dice().chance(roll));
-        let miss = |why| Miss { why, rolled };
+        let miss = |why| Miss { why, rolled, took: None };
         if rolled.is_some_and(|rolled| !schedule.chance_at(now).holds(rolled)) {
             return Err(miss(Skip::LostDice));
         }
-        if verdict.is_settled() && self.is_terminal() {
+        let is_beaten = verdict.is_settled() && self.is_terminal();
+        // Only what goes on takes tokens, as far as is known here.
+        if let Some(capacity) = self.capacity().filter(|_| verdict.goes_on()) {
+            let demand = Demand::of(capacity, seen).ok_or_else(|| miss(Skip::Unbucketed))?;
+            if state.buckets.take(capacity, &demand, now) {
+                let why = if is_beaten { Skip::AnsweredBefore } else { Skip::WithinCapacity };
+                return Err(Miss { why, rolled, took: Some(demand) });
+            }
+        }
+        if is_beaten {
             return Err(miss(Skip::AnsweredBefore));
         }
         let hold = match schedule.max_active {

@@ -53,6 +53,14 @@ impl Live {
         self.ruling.load_full()
     }
 
+    /// Puts another plan in its place. What rules counted that are the same in both goes on, and so does the time; requests that are
+    /// under way end by the plan they began with.
+    pub fn replace(&self, plan: Plan) {
+        let before = self.load();
+        let states = RuleStates::after(&before.states, &before.plan, &plan);
+        self.ruling.store(Arc::new(Ruling { plan, states }));
+    }
+
     fn made_for(&self) -> Duration {
         clock::now().duration_since(self.made)
     }
@@ -87,16 +95,61 @@ impl Ruling {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::profile::load::load;
+    use crate::aws::request::AwsRequest;
+    use crate::fault::tests::request;
+    use crate::profile::seen::tests::seen;
+    use crate::profile::{Source, load::load};
+
+    fn plan(rules: &str) -> Plan {
+        let source = Source { name: "p.yaml".to_owned(), text: format!("rules: [{rules}]") };
+        load(&[source], Some(1)).unwrap().plan
+    }
+
+    fn strikes(live: &Live, request: &AwsRequest) -> bool {
+        live.load().decide(&seen(request), Duration::ZERO).is_settled()
+    }
+
+    fn fired(live: &Live) -> Vec<(String, u64)> {
+        live.load().tallies().iter().map(|tally| (tally.rule.to_string(), tally.fired)).collect()
+    }
+
+    #[test]
+    fn counters_and_buckets_of_unchanged_rules_survive_and_others_begin_anew() {
+        let put = request("s3", "PutObject");
+        let first = "{name: first, when: {limit: 2}, fault: throttle}";
+        let tokens = "{name: tokens, fault: {capacity: {rate: 1/h, burst: 2}}}";
+        let live = Live::new(plan(&format!("{first}, {tokens}")));
+        assert_eq!([(); 3].map(|()| strikes(&live, &put)), [true, true, false]);
+        // Another rule before them, and other blanks and comments.
+        let blanks = first.replace("limit: 2", "\n   limit:   2 # two\n");
+        live.replace(plan(&format!("{{name: new, match: {{service: sqs}}, fault: throttle}}, {tokens}, {blanks}")));
+        assert_eq!([(); 2].map(|()| strikes(&live, &put)), [false, true]);
+        assert_eq!(fired(&live), [("new".into(), 0), ("tokens".into(), 1), ("first".into(), 2)]);
+        live.replace(plan(&format!("{tokens}, {}", first.replace("limit: 2", "limit: 3"))));
+        assert_eq!(fired(&live), [("tokens".into(), 1), ("first".into(), 0)]);
+    }
+
+    #[test]
+    fn what_was_struck_before_a_reload_counts_as_active_after_it() {
+        let put = request("s3", "PutObject");
+        let rule = "{name: a, when: {max_active: 1}, fault: throttle}";
+        let live = Live::new(plan(rule));
+        let under_way = live.load().decide(&seen(&put), Duration::ZERO);
+        live.replace(plan(rule));
+        assert!(under_way.is_settled() && !strikes(&live, &put));
+        drop(under_way);
+        assert!(strikes(&live, &put));
+    }
 
     #[test]
     fn time_begins_when_the_plan_goes_live() {
         let live = Live::new(load(&[], Some(1)).unwrap().plan);
-        let before = live.now();
-        while live.now() == before {}
-        let waited = live.now();
+        while live.now() < Duration::from_millis(2) {}
         live.begin();
-        let (now, made_for) = (live.now(), live.made_for());
-        assert!(waited > before && now < made_for, "{now:?} of {made_for:?}");
+        let now = live.now();
+        let made_for = live.made_for();
+        assert!(now + Duration::from_millis(1) < made_for, "{now:?} of {made_for:?}");
+        live.replace(load(&[], Some(1)).unwrap().plan);
+        assert!(live.now() >= now && live.now() + Duration::from_millis(1) < live.made_for());
     }
 }

@@ -53,6 +53,15 @@ pub fn read(names: &[String]) -> Result<Vec<Source>, LoadError> {
 
 /// Compiles profiles. Without any, the plan does nothing. `seed` overrides what they say; without one anywhere, it is drawn.
 pub fn load(sources: &[Source], seed: Option<u64>) -> Result<Loaded, LoadError> {
+    compile(sources, seed, draw_seed)
+}
+
+/// The same while a plan of the seed `running` runs, which stays where no other is given or written.
+pub fn reload(sources: &[Source], seed: Option<u64>, running: u64) -> Result<Loaded, LoadError> {
+    compile(sources, seed, || running)
+}
+
+fn compile(sources: &[Source], seed: Option<u64>, or: impl FnOnce() -> u64) -> Result<Loaded, LoadError> {
     let mut problems = Vec::new();
     let profiles: Vec<(&Source, Profile)> =
         sources.iter().filter_map(|source| Some((source, parse(source, &mut problems)?))).collect();
@@ -69,13 +78,18 @@ pub fn load(sources: &[Source], seed: Option<u64>) -> Result<Loaded, LoadError> 
     let aliases = profiles.iter().flat_map(|(_, profile)| profile.aliases.iter().copied()).collect();
     let rules = profiles.into_iter().flat_map(|(_, profile)| profile.rules).collect();
     let given = seed.or(written);
-    let plan = Plan::new(names, given.unwrap_or_else(draw_seed), aliases, rules);
+    let plan = Plan::new(names, given.unwrap_or_else(or), aliases, rules);
     Ok(Loaded { plan, warnings: problems, seed_was_drawn: given.is_none() })
 }
 
 /// Names and texts of the profiles that are compiled in, sorted by name.
 pub fn ready_made() -> impl Iterator<Item = (&'static str, &'static str)> {
     READY_MADE.iter().copied()
+}
+
+/// Whether a profile's name means a file.
+pub fn is_file(name: &str) -> bool {
+    !READY_MADE.iter().any(|(known, _)| *known == name)
 }
 
 fn read_one(name: &str) -> Result<Source, Box<Problem>> {

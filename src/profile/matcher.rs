@@ -84,11 +84,16 @@ impl Matcher {
         self.all_keys().any(Keys::are_about_body)
     }
 
-    /// The services a request must be for to fit, where `service` or `operation` says.
+    /// The services a request must be for to fit, where `service` or `operation` says; sorted by name, and so by address.
     pub(super) fn services(&self) -> Option<Vec<&'static Service>> {
         self.keys.is_bound_to_services().then(|| {
             catalog::services().iter().filter(|service| !self.keys.operations_of(service).is_empty()).collect()
         })
+    }
+
+    /// The operations of a service that fit, where `operation` says.
+    pub(super) fn operations_of(&self, service: &'static Service) -> Option<Vec<&'static Operation>> {
+        self.keys.name_operations().then(|| self.keys.operations_of(service))
     }
 
     /// The operations that fit, each with its service; empty where neither service nor operation was named.

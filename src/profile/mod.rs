@@ -1,8 +1,8 @@
 //! Which fault, when: the profile language, and the plan compiled from it.
 //!
 //! [`load::read`] finds profiles by name or path, [`load::load`] compiles them into a [`Plan`] or tells what is wrong with them, and
-//! [`Plan::decide`] says for each request what should happen to it, counting in [`RuleStates`]. Chance comes from [`dice`], out of a
-//! seed. The language is told in `docs/profiles.md`.
+//! [`Plan::decide`] says for each request what should happen to it, counting in [`RuleStates`]; [`Live`] holds the two that rule now.
+//! Chance comes from [`dice`], out of a seed. The language is told in `docs/profiles.md`.
 //!
 //! ```
 //! use squall::profile::{RuleStates, load};
@@ -15,6 +15,7 @@
 //! It does not act on what it decides, and what happened is not its affair: see `proxy::inject` and `ledger`.
 
 mod alias;
+mod buckets;
 pub mod dice;
 mod index;
 pub mod json_schema;

@@ -6,8 +6,11 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
+use smallvec::SmallVec;
+
 use super::{
     alias::Alias,
+    buckets::Demand,
     dice::{Dice, Roll},
     index::Index,
     judge::{Fate, Miss, Strike},
@@ -18,7 +21,13 @@ use super::{
     state::RuleStates,
     verdict::Verdict,
 };
-use crate::{aws::request::AwsRequest, fault::Fault};
+use crate::{
+    aws::{extent, request::AwsRequest},
+    fault::{
+        Fault,
+        capacity::{Capacity, Share, Unit},
+    },
+};
 
 /// A rule's name, cheap to hand around.
 #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -44,6 +53,11 @@ pub struct Rule {
     dice: Dice,
     is_terminal: bool,
     struck: Struck,
+    /// Which of its faults is a capacity, if one is.
+    capacity: Option<usize>,
+    asks_for_resource: bool,
+    /// A hash of what was written.
+    written: u64,
 }
 
 impl Plan {
@@ -79,7 +93,7 @@ impl Plan {
 
     /// Whether a rule that otherwise fits this request asks for members of its body.
     pub fn asks_for_body(&self, seen: &Seen<'_>) -> bool {
-        self.any_may_fit(seen, |rule| rule.matcher.is_about_body())
+        self.any_may_fit(seen, |rule| rule.asks_for_body(seen.request))
     }
 
     /// Settles by the profile's aliases what the wire leaves open.
@@ -106,10 +120,11 @@ impl Plan {
         self.rules.iter().any(|rule| rule.struck != Struck::Request)
     }
 
-    /// The same, and what became of each rule on the way, in file order.
+    /// The same, and what became of each rule on the way, in file order; rules that strike at connections are not asked.
     pub fn trace(&self, states: &RuleStates, seen: &Seen<'_>, now: Duration) -> (Verdict, Vec<(&Rule, Fate)>) {
         let mut fates = Vec::with_capacity(self.rules.len());
-        let verdict = self.walk(states, seen, now, 0..self.rules.len(), |rule, fate| fates.push((rule, fate)));
+        let of_requests = (0..self.rules.len()).filter(|number| self.rules[*number].struck == Struck::Request);
+        let verdict = self.walk(states, seen, now, of_requests, |rule, fate| fates.push((rule, fate)));
         (verdict, fates)
     }
 
@@ -123,6 +138,7 @@ impl Plan {
         mut tell: impl FnMut(&'p Rule, Fate),
     ) -> Verdict {
         let mut verdict = Verdict::default();
+        let mut spent: SmallVec<[(usize, Demand); 1]> = SmallVec::new();
         for number in rules {
             let (rule, state) = (&self.rules[number], &states.of_rules()[number]);
             if let Some(misfit) = rule.matcher.misfit(seen) {
@@ -135,10 +151,17 @@ impl Plan {
                     hold.into_iter().for_each(|hold| verdict.holds.add(hold));
                     tell(rule, Fate::Struck { rolled });
                 }
-                Err(Miss { why, rolled }) => {
+                Err(Miss { why, rolled, took }) => {
                     state.skip(why);
+                    spent.extend(took.map(|demand| (number, demand)));
                     tell(rule, Fate::Skipped { why, rolled });
                 }
+            }
+        }
+        if !verdict.goes_on() {
+            for (number, demand) in &spent {
+                let buckets = &states.of_rules()[*number].buckets;
+                self.rules[*number].capacity().into_iter().for_each(|capacity| buckets.put_back(capacity, demand));
             }
         }
         verdict
@@ -152,10 +175,17 @@ impl Plan {
 
 impl Rule {
     fn new(rule: super::schema::Rule, seed: u64) -> Self {
+        let capacity = rule.faults.iter().position(|fault| fault.capacity().is_some());
+        let share = rule.faults.iter().find_map(|fault| fault.capacity()).map(Capacity::share);
+        let by_resource =
+            matches!(share, Some(Share::Account | Share::AccountOperation | Share::Prefix | Share::Resource));
         Self {
+            capacity,
+            asks_for_resource: by_resource || rule.matcher.is_about_resource() || rule.schedule.per == Per::Resource,
             dice: Dice::new(seed, rule.name.as_str()),
             is_terminal: rule.faults.iter().any(|fault| fault.is_terminal()),
             name: rule.name,
+            written: rule.written,
             matcher: rule.matcher,
             schedule: rule.schedule,
             faults: rule.faults,
@@ -163,9 +193,26 @@ impl Rule {
         }
     }
 
+    /// The tokens that it goes by, if it has any.
+    pub(super) fn capacity(&self) -> Option<&Capacity> {
+        self.faults.get(self.capacity?)?.capacity()
+    }
+
     /// Whether it depends on what a request is about.
     fn asks_for_resource(&self) -> bool {
-        self.matcher.is_about_resource() || self.schedule.per == Per::Resource
+        self.asks_for_resource
+    }
+
+    /// Whether it depends on members of a request's body.
+    fn asks_for_body(&self, request: &AwsRequest) -> bool {
+        let counts_items = |capacity: &Capacity| capacity.limits().iter().any(|limit| limit.unit == Unit::Items);
+        self.matcher.is_about_body()
+            || (self.capacity().is_some_and(counts_items) && extent::counts_items_in_body(request))
+    }
+
+    /// The same for two rules that say the same under the same name.
+    pub(super) fn identity(&self) -> (&RuleName, u64) {
+        (&self.name, self.written)
     }
 
     /// Its name.

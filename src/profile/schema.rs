@@ -3,6 +3,10 @@
 //! [`Profile::read`] turns a tree into typed parts and notes every complaint on the way, so that one run tells all mistakes of a file.
 //! What several profiles are together (equal names, one seed) is [`super::load`]'s affair.
 
+use std::hash::Hasher as _;
+
+use siphasher::sip::SipHasher13;
+
 use super::{
     RuleName,
     alias::Alias,
@@ -33,6 +37,8 @@ pub(super) struct Rule {
     pub(super) schedule: Schedule,
     pub(super) faults: Vec<Box<dyn Fault>>,
     pub(super) struck: Struck,
+    /// A hash of all that was written, but for blanks and comments.
+    pub(super) written: u64,
 }
 
 impl Profile {
@@ -67,8 +73,37 @@ impl Rule {
         let (matcher, schedule) = (matcher?.unwrap_or_default(), schedule?.unwrap_or_default());
         let (fault_at, faults) = faults?;
         let struck = note.take(stage::struck(fault_at, &faults, &matcher, &schedule))?;
-        Some(Self { name, name_at, matcher, schedule, faults, struck })
+        Some(Self { name, name_at, matcher, schedule, faults, struck, written: hash(node) })
     }
+}
+
+fn hash(node: &Node) -> u64 {
+    fn write(node: &Node, hasher: &mut SipHasher13) {
+        match &node.content {
+            Content::Empty => hasher.write_u8(0),
+            Content::List(nodes) => {
+                hasher.write_u8(1);
+                hasher.write_usize(nodes.len());
+                nodes.iter().for_each(|node| write(node, hasher));
+            }
+            Content::Map(entries) => {
+                hasher.write_u8(2);
+                hasher.write_usize(entries.len());
+                entries.iter().for_each(|(key, value)| {
+                    write(key, hasher);
+                    write(value, hasher);
+                });
+            }
+            Content::Word(word) => {
+                hasher.write_u8(3);
+                hasher.write_usize(word.len());
+                hasher.write(word.as_bytes());
+            }
+        }
+    }
+    let mut hasher = SipHasher13::new();
+    write(node, &mut hasher);
+    hasher.finish()
 }
 
 /// Collects complaints while reading goes on.

@@ -18,6 +18,10 @@ pub enum Skip {
     OutsideWindows,
     /// `probability` said no.
     LostDice,
+    /// The request does not tell whose tokens `capacity` would take.
+    Unbucketed,
+    /// `capacity` had tokens enough.
+    WithinCapacity,
     /// A rule before it answers already.
     AnsweredBefore,
     /// `max_active` of them are under way.
@@ -32,13 +36,15 @@ pub enum Skip {
 
 impl Skip {
     /// All of them, in that order.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 13] = [
         Self::Unsuited,
         Self::Uncounted,
         Self::OutsideCalls,
         Self::OutsideTime,
         Self::OutsideWindows,
         Self::LostDice,
+        Self::Unbucketed,
+        Self::WithinCapacity,
         Self::AnsweredBefore,
         Self::TooManyActive,
         Self::OverLimit,
@@ -63,6 +69,11 @@ impl Skip {
                 format!("came outside {}", written("windows", schedule.windows.map(|windows| windows.to_string())))
             }
             Self::LostDice => format!("lost the dice (probability {})", schedule.probability),
+            Self::Unbucketed => {
+                let share = rule.capacity().map_or("", |capacity| capacity.share().as_str());
+                format!("told no {share}, by which `capacity` counts")
+            }
+            Self::WithinCapacity => "came within its capacity".to_owned(),
             Self::AnsweredBefore => "had already been answered by a rule before it".to_owned(),
             Self::TooManyActive => format!(
                 "came while as many were under way as {} allows",

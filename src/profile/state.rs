@@ -4,6 +4,7 @@
 //! into a bounded table. What comes of it is told by a [`RuleTally`].
 
 use std::{
+    collections::HashMap,
     num::NonZeroUsize,
     sync::{
         Arc, Mutex, PoisonError,
@@ -14,7 +15,13 @@ use std::{
 use lru::LruCache;
 use smallvec::SmallVec;
 
-use super::{RuleName, plan::Plan, skip::Skip, tally::RuleTally};
+use super::{
+    RuleName,
+    buckets::Buckets,
+    plan::{Plan, Rule},
+    skip::Skip,
+    tally::RuleTally,
+};
 
 /// The counts of all rules of one plan.
 #[derive(Debug)]
@@ -33,6 +40,7 @@ pub(super) struct RuleState {
     pub(super) partly: AtomicU64,
     pub(super) evicted: AtomicU64,
     active: Arc<AtomicU64>,
+    pub(super) buckets: Buckets,
     /// Requests seen of each thing that is counted apart, by a hash of it. Two in 2⁶⁴ share a place: among 10,000 never.
     apart: Mutex<LruCache<u64, u64>>,
 }
@@ -49,6 +57,13 @@ impl RuleStates {
     /// Fresh counts for a plan.
     pub fn new(plan: &Plan) -> Self {
         Self { rules: plan.rules().iter().map(|_| Arc::default()).collect() }
+    }
+
+    /// Counts for a plan that comes after another: those of the rules that are the same in both, and fresh ones.
+    pub(super) fn after(before: &Self, old: &Plan, new: &Plan) -> Self {
+        let kept: HashMap<_, _> = old.rules().iter().map(Rule::identity).zip(&before.rules).collect();
+        let state = |rule: &Rule| kept.get(&rule.identity()).map(|state| Arc::clone(state)).unwrap_or_default();
+        Self { rules: new.rules().iter().map(state).collect() }
     }
 
     pub(super) fn of_rules(&self) -> &[Arc<RuleState>] {
@@ -131,6 +146,7 @@ impl Default for RuleState {
             partly: AtomicU64::default(),
             evicted: AtomicU64::default(),
             active: Arc::default(),
+            buckets: Buckets::default(),
             apart: Mutex::new(LruCache::sparse(MOST)),
         }
     }

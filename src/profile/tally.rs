@@ -24,6 +24,8 @@ pub struct RuleTally {
     pub evicted: u64,
     /// Requests for which it could do only a part of what it says.
     pub partly: u64,
+    /// Token buckets that were forgotten; who had them found full ones.
+    pub buckets_evicted: u64,
     /// Why it passed over how many, in words too; only what happened.
     passed_over: Vec<(Skip, u64, String)>,
     /// Its `match` in words: `dynamodb PutItem in us-east-1`.
@@ -41,6 +43,7 @@ impl RuleTally {
             fired: read(&state.struck),
             evicted: read(&state.evicted),
             partly: read(&state.partly),
+            buckets_evicted: read(&state.buckets.evicted),
             passed_over: passed_over
                 .filter(|(_, count)| *count > 0)
                 .map(|(skip, count)| (skip, count, skip.told(rule)))
@@ -97,6 +100,10 @@ impl RuleTally {
             let (count, them) = (self.evicted, things(self.per));
             remarks.push(format!("forgot {count} {them} to bound its memory, and counts their requests from 1 again"));
         }
+        if self.buckets_evicted > 0 {
+            let count = self.buckets_evicted;
+            remarks.push(format!("forgot {count} token buckets to bound its memory, and begins with full ones"));
+        }
         remarks
     }
 }
@@ -122,6 +129,7 @@ mod tests {
             fired: 1,
             evicted: 0,
             partly: 0,
+            buckets_evicted: 0,
             passed_over: vec![(Skip::Uncounted, 2, String::new())],
             about: String::new(),
             per: Per::Invocation,
@@ -138,6 +146,10 @@ mod tests {
             ["did nothing to 1, which had a large body", "could do only a part of what it says to 3"]
         );
         (tally.partly, tally.passed_over) = (0, Vec::new());
+        (tally.evicted, tally.buckets_evicted) = (0, 7);
+        let told = "forgot 7 token buckets to bound its memory, and begins with full ones";
+        assert_eq!(tally.remarks(), [told]);
+        tally.buckets_evicted = 0;
         assert!(tally.remarks().is_empty());
     }
 }

@@ -20,6 +20,23 @@ async fn until_fired(squall: &Squall, times: u64) {
 }
 
 #[tokio::test]
+async fn beyond_its_capacity_a_prefix_slows_down_and_others_do_not() {
+    let aws = Upstream::plain(OK).await;
+    let rule = "name: t\nrules:\n  - name: t\n    fault: {capacity: {rate: 1/h, burst: 2, per: prefix}}\n";
+    let squall = squall::profile(rule).toward(&aws).run();
+    let mut told = Vec::new();
+    for key in ["b/in/1", "b/in/2", "b/in/3", "b/out/1", "b/in/4"] {
+        // S3 ends a connection with such an answer.
+        let mut stream = client::connect(squall.address).await;
+        let answer = client::exchange(&mut stream, get(key)).await;
+        told.push((answer.status(), answer.text().contains("<Code>SlowDown</Code>")));
+    }
+    let (passed, slowed) = ((200, false), (503, true));
+    assert_eq!(told, [passed, passed, slowed, passed, slowed]);
+    assert_eq!(aws.requests().len(), 3);
+}
+
+#[tokio::test]
 async fn what_max_active_counts_is_under_way_until_its_exchange_ends() {
     let aws = Upstream::plain(OK).await;
     let rule = "name: t\nrules:\n  - name: t\n    when: {max_active: 1}\n    fault: {latency: 1h}\n";

@@ -108,7 +108,7 @@ async fn drill(
     let address = standin.address();
     let mut emulator = Target::new(Scheme::Https, HOST, address.port());
     emulator.address = Some(address.ip());
-    let (plan, _) = settings::load_plan(&[profile.to_owned()], Some(seed))?;
+    let (plan, ..) = settings::load_plan(&[profile.to_owned()], Some(seed))?;
     let settings = Settings::for_emulator(plan, emulator, vec![root])?;
     let running = Running::start(settings)?;
     let calls = load(seed, index, &running).await;

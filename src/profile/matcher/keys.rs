@@ -60,6 +60,8 @@ pub(super) struct Keys {
     paths: Option<Vec<Pattern>>,
     body: Vec<(Pointer, Vec<Pattern>)>,
     attempts: Option<Vec<Ordinals>>,
+    /// Whether there is anything about the head, beside service and operation: most rules have nothing.
+    are_about_head: bool,
     words: Words,
 }
 
@@ -116,19 +118,25 @@ impl Keys {
         keys.methods = patterns(fields, "method", read::method)?;
         keys.paths = patterns(fields, "path", read::path)?;
         keys.body = fields.optional("body")?.map(read::body).transpose()?.unwrap_or_default();
+        let of_head = ["region", "attempt", "access_key", "principal", "method", "path", "host", "client"].into_iter();
+        keys.are_about_head = of_head.map(|key| fields.optional(key)).any(|key| key.is_ok_and(|node| node.is_some()));
         Ok(keys)
     }
 
     /// The first key that does not hold, cheap ones first.
     pub(super) fn misfit(&self, seen: &Seen<'_>, part: Part) -> Option<Misfit> {
         self.misfit_of_readings(&seen.request.readings)
-            .or_else(|| self.misfit_of_head(seen))
-            .or_else(|| if part == Part::Whole { self.misfit_of_body(seen) } else { None })
+            .or_else(|| if self.are_about_head { self.misfit_of_head(seen) } else { None })
+            .or_else(|| if part == Part::Whole && self.reach_into_body() { self.misfit_of_body(seen) } else { None })
     }
 
     fn misfit_of_readings(&self, readings: &[Reading]) -> Option<Misfit> {
         if self.services.is_none() && self.operations.is_none() {
             return None;
+        }
+        // By far the most usual: one reading, and a rule about a service.
+        if let ([one], None) = (readings, &self.operations) {
+            return if self.allow(one.service) { None } else { Some(Misfit { key: "service", unknown: false }) };
         }
         let (mut is_for_service, mut is_unknown) = (false, false);
         for reading in readings.iter().filter(|reading| self.allow(reading.service)) {
@@ -180,8 +188,14 @@ impl Keys {
         let request = seen.request;
         misfit("account", self.accounts.as_deref(), request.account.as_deref())
             .or_else(|| {
-                let names = request.resource.iter().flat_map(Resource::names);
-                misfit("resource", self.resources.as_deref(), names)
+                let patterns = self.resources.as_deref()?;
+                let fits = |resource: &Resource| any_fits(patterns, resource.names());
+                let unknown = request.resource.is_none();
+                if request.resource.as_ref().is_some_and(fits) {
+                    None
+                } else {
+                    Some(Misfit { key: "resource", unknown })
+                }
             })
             .or_else(|| {
                 self.body.iter().find_map(|(pointer, patterns)| {
@@ -224,6 +238,10 @@ impl Keys {
     /// Whether only requests of certain services fit.
     pub(super) fn is_bound_to_services(&self) -> bool {
         self.services.is_some() || self.operations.is_some()
+    }
+
+    pub(super) fn name_operations(&self) -> bool {
+        self.operations.is_some()
     }
 
     /// The operations of a service that fit.
@@ -308,6 +326,9 @@ struct Set<T: 'static>(Vec<&'static T>);
 impl<T> Set<T> {
     fn contains(&self, item: &T) -> bool {
         let address = std::ptr::from_ref(item);
+        if let [one] = self.0.as_slice() {
+            return std::ptr::from_ref(*one) == address;
+        }
         self.0.binary_search_by_key(&address, |member| std::ptr::from_ref(*member)).is_ok()
     }
 }

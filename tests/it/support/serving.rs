@@ -55,8 +55,17 @@ impl Serving {
 
     /// Asks it to end.
     pub(crate) fn terminate(&self) {
+        self.tell("-TERM");
+    }
+
+    /// Asks it to reload.
+    pub(crate) fn hang_up(&self) {
+        self.tell("-HUP");
+    }
+
+    fn tell(&self, signal: &str) {
         let pid = self.child.id().to_string();
-        assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+        assert!(Command::new("kill").args([signal, &pid]).status().unwrap().success());
     }
 
     /// How it ended, if it has.
