@@ -130,7 +130,9 @@ fn seen() -> String {
             _ => "not run".to_owned(),
         });
         let mut got: Vec<_> = sdks.iter().filter_map(|sdk| sdk["carried_out"].as_u64()).collect();
-        got.dedup();
+        if got.iter().all(|one| *one == got[0]) {
+            got.truncate(1);
+        }
         let got: Vec<_> = got.iter().map(u64::to_string).collect();
         format!(
             "| `{fault}`{stage} | {} | {} | {} |\n",
