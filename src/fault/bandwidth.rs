@@ -21,8 +21,8 @@ pub(super) static BANDWIDTH: FaultKind = FaultKind {
     ],
     short: Short::Value(Value::Speed),
     example: "fault: {bandwidth: {rate: 64KB/s, direction: both}}",
-    clients: "Nothing fails as long as some bytes come before each read timeout. SDKs that watch throughput (Rust: below 1 B/s for 5 s) \
-              give up and retry; boto3 and JavaScript do not watch it.",
+    clients: "Nothing fails as long as some bytes come before each read timeout. The SDK for Rust also watches throughput, and fails \
+              below a byte a second; boto3 and JavaScript do not.",
     read,
 };
 

@@ -25,7 +25,7 @@ pub(super) static CORRUPT: FaultKind = FaultKind {
     short: Short::Value(Value::Word(&["body", "crc32", "checksum", "etag", "syntax"])),
     example: "fault: {corrupt: {what: body, bytes: 1}}",
     clients: "boto3 compares x-amz-crc32 and retries; when its attempts are used up it hands on what it got, wrong item or none, and \
-              raises nothing. JavaScript does not look at x-amz-crc32. A wrong byte or checksum of an S3 object is noticed as the \
+              raises nothing. JavaScript and Rust do not look at it. A wrong byte or checksum of an S3 object is noticed as the \
               program reads, if the object has a checksum, and not retried. What does not parse is raised and not retried. Nobody \
               looks at a wrong ETag.",
     read,

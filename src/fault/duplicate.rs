@@ -14,7 +14,8 @@ pub(super) static DUPLICATE: FaultKind = FaultKind {
     about: "Sends the request to the far end several times, one after the other; the client gets the first answer.",
     details: "The client's answer waits until the far end has answered all of them. A request whose body is larger than 1 MiB is sent \
               once, since its body would have to be kept: the rule is then not counted as fired, and the report says how often. The \
-              signature is the same each time, which AWS accepts for five minutes.",
+              signature is the same each time, which AWS accepts for five minutes. A client that waits for `100 Continue` is asked \
+              for its body by Squall.",
     settings: &[Setting::or("times", Value::Count, "2", "how often it is sent in all; at most 10")],
     short: Short::BareOrValue(Value::Count),
     example: "fault: {duplicate: {times: 2}}",

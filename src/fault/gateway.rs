@@ -20,7 +20,7 @@ pub(super) static GATEWAY: FaultKind = FaultKind {
     short: Short::BareOrValue(Value::Status),
     example: "fault: {gateway: {status: 504}}",
     clients: "All retry by the status. At last boto3 raises a ClientError whose code is the status; JavaScript raises a SyntaxError \
-              where it expects JSON, and an error named Unknown from S3.",
+              where it expects JSON, and an error named Unknown from S3; Rust has a service error without a code.",
     read,
 };
 

@@ -18,7 +18,8 @@ pub(super) static HANG: FaultKind = FaultKind {
     short: Short::Bare,
     example: "fault: {hang: {for: 30s}}",
     clients: "They wait for their read timeout (boto3: 60 s; JavaScript and Rust: none unless one is set) and retry after it. \
-              Whether the request was carried out they cannot know: here it was not.",
+              Whether the request was carried out they cannot know: here it was not. Where the stream of HTTP/2 is reset in the end, \
+              Rust does not retry.",
     read,
 };
 

@@ -31,9 +31,10 @@ pub(super) static RESET: FaultKind = FaultKind {
     ],
     short: Short::Bare,
     example: "fault: {reset: {at: 50%, scope: connection}}",
-    clients: "All retry a reset before the answer. Within an answer that the SDK parses itself, all retry as well; but boto3, when \
-              its attempts are used up on DynamoDB, hands on an empty answer and raises nothing. Within a streamed one (GetObject) \
-              the program meets the error as it reads, and nobody retries for it.",
+    clients: "All retry a TCP reset before the answer; the SDK for Rust does not retry a stream of HTTP/2 that is reset there. \
+              Within an answer that the SDK parses itself, all retry; but boto3, when its attempts are used up on DynamoDB, hands on \
+              an empty answer and raises nothing. Within a streamed one (GetObject) the program meets the error as it reads, and \
+              nobody retries for it.",
     read,
 };
 

@@ -19,8 +19,7 @@ pub(super) static RETRY_AFTER: FaultKind = FaultKind {
     settings: &[Setting::new("ms", Value::Count, "how many milliseconds to wait")],
     short: Short::Value(Value::Duration),
     example: "fault: [throttle, retry_after: {ms: 1000}]",
-    clients: "boto3 (standard mode) and JavaScript wait for `x-amz-retry-after`, within bounds of their own; boto3's legacy mode \
-              goes by its own backoff.",
+    clients: "boto3 (standard mode), JavaScript and Rust wait for `x-amz-retry-after`, within bounds of their own.",
     read,
 };
 

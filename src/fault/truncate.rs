@@ -17,10 +17,10 @@ pub(super) static TRUNCATE: FaultKind = FaultKind {
     settings: &[Setting::new("after", Value::Offset, "how much of the body gets through")],
     short: Short::Value(Value::Offset),
     example: "fault: {truncate: {after: 50%}}",
-    clients: "They miss bytes by Content-Length and retry what they parse themselves; boto3, when its attempts are used up on \
-              DynamoDB, hands on an empty answer and raises nothing. A streamed body (GetObject) ends with an error as the program \
-              reads it. Where no length was announced, HTTP/1 still misses the last chunk, and a stream of HTTP/2 that is finished \
-              early passes for whole.",
+    clients: "They miss bytes by Content-Length, over HTTP/2 too, and retry what they parse themselves; boto3, when its attempts are \
+              used up on DynamoDB, hands on an empty answer and raises nothing. A streamed body (GetObject) ends with an error as \
+              the program reads it. Where no length was announced, HTTP/1 still misses the last chunk, and a stream of HTTP/2 that \
+              is finished early passes for whole.",
     read,
 };
 

@@ -42,7 +42,9 @@ pub async fn handle(
     if let Some(rule) = connection.progress.silenced_by.get() {
         return Err(exchange.silenced(rule.clone()).await);
     }
-    if let Some(ended) = approach::at_connect(&proxy, &connection, &addressed.host).filter(|_| aws.is_ok()) {
+    if aws.is_ok()
+        && let Some(ended) = approach::at_connect(&proxy, &connection, &addressed.host)
+    {
         return Err(exchange.ended_at_once(ended).await);
     }
     let verdict = match &aws {

@@ -281,3 +281,28 @@ fn plans_and_their_counts_can_be_shared_by_all_connections() {
     shared::<Verdict>();
     shared::<crate::profile::LoadError>();
 }
+
+#[test]
+fn rules_of_connections_strike_no_requests_and_those_of_requests_no_connections() {
+    let (plan, states) = plan(
+        "{name: all, match: {service: dynamodb}, fault: refuse},
+         {name: some, match: {operation: PutItem}, fault: refuse},
+         {name: hello, fault: {reset: {at: handshake}}}",
+    );
+    assert_eq!(names(&decide(&plan, &states, &put())), ["some"]);
+    let struck = |host: &str, struck| {
+        let request = AwsRequest::of_host(host);
+        names(&plan.decide_connection(&states, &seen(&request), struck, Duration::ZERO)).join(" ")
+    };
+    let (dynamodb, s3) = ("dynamodb.us-east-1.amazonaws.com", "s3.amazonaws.com");
+    assert_eq!([struck(dynamodb, Struck::Connection), struck(s3, Struck::Connection)], ["all", ""]);
+    assert_eq!([struck(dynamodb, Struck::Handshake), struck("127.0.0.1", Struck::Handshake)], ["hello", "hello"]);
+}
+
+#[test]
+fn a_refusal_beside_another_fault_is_one_of_requests() {
+    let (plan, states) = plan("{name: a, fault: [refuse, latency: 1s]}");
+    assert_eq!(plan.rules()[0].struck(), Struck::Request);
+    let verdict = decide(&plan, &states, &put());
+    assert_eq!((verdict.delay, verdict.is_settled()), (Duration::from_secs(1), true));
+}

@@ -1,9 +1,12 @@
 //! Answers that come late, slowly, or bit by bit.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use ::squall::clock;
-use tokio::io::AsyncReadExt;
+use ::squall::net::target::{Scheme, Target};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::{answer_of, chunked, on_put_item, put, put_item};
 use crate::support::upstream::Upstream;
@@ -15,7 +18,7 @@ async fn timed(fault: &str, answer: impl Into<Vec<u8>>) -> (Duration, Duration, 
     let squall = squall::profile(&on_put_item(fault)).toward(&aws).run();
     let mut stream = client::connect(squall.address).await;
     let started = clock::now();
-    tokio::io::AsyncWriteExt::write_all(&mut stream, put().as_bytes()).await.unwrap();
+    stream.write_all(put().as_bytes()).await.unwrap();
     let first = stream.read_u8().await.unwrap();
     let head = started.elapsed();
     let answer = client::answer(&mut [first].as_slice().chain(&mut stream)).await;
@@ -86,10 +89,39 @@ async fn after_an_answer_with_a_length_the_connection_takes_a_request_in_silence
     let mut stream = client::connect(squall.address).await;
     let started = clock::now();
     assert_eq!(client::exchange(&mut stream, put()).await.text(), "hi");
-    tokio::io::AsyncWriteExt::write_all(&mut stream, put().as_bytes()).await.unwrap();
+    stream.write_all(put().as_bytes()).await.unwrap();
     assert_eq!(client::rest(&mut stream).await.expect("a clean end"), b"");
     assert!(started.elapsed() >= MS(200), "{:?}", started.elapsed());
     assert_eq!(aws.requests().len(), 1);
     let counts = squall.finish().await.proxy.ledger.summary(::squall::ledger::Run::default()).aws;
     assert_eq!((counts.answered, counts.injected, counts.client_gone), (1, 1, 0));
+}
+
+/// What the kernel's buffers on both hops take is some megabytes; all the rest waits at the sender.
+#[tokio::test]
+async fn a_slow_pace_reaches_back_to_the_sender_and_nothing_is_collected() {
+    const WHOLE: usize = 256 << 20;
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let target = Target::new(Scheme::Http, "127.0.0.1", listener.local_addr().unwrap().port());
+    let sent = Arc::new(AtomicUsize::new(0));
+    let counting = Arc::clone(&sent);
+    let sending: tokio::task::JoinHandle<std::io::Result<()>> = tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await?;
+        let mut request = [0; 4096];
+        let _head = stream.read(&mut request).await?;
+        stream.write_all(format!("HTTP/1.1 200 OK\r\nContent-Length: {WHOLE}\r\n\r\n").as_bytes()).await?;
+        let piece = vec![b'x'; 1 << 16];
+        loop {
+            counting.fetch_add(stream.write(&piece).await?, Ordering::Relaxed);
+        }
+    });
+    let squall = squall::profile(&on_put_item("{bandwidth: 1MB/s}")).toward_target(target).run();
+    let mut stream = client::connect(squall.address).await;
+    stream.write_all(put().as_bytes()).await.unwrap();
+    // Half a second's worth.
+    stream.read_exact(&mut vec![0; 500_000]).await.unwrap();
+    let so_far = sent.load(Ordering::Relaxed);
+    assert!(so_far < 32 << 20, "{so_far} bytes were taken from the far end");
+    drop(stream);
+    assert!(sending.await.unwrap().is_err(), "its connection ends with the client's");
 }
