@@ -23,11 +23,13 @@ pub struct Cli {
     /// Say more: -v one line an exchange, -vv what happens on connections.
     #[arg(short, long, global = true, action = ArgAction::Count)]
     pub verbose: u8,
-    /// Say this much instead; SQUALL_LOG takes a tracing filter.
+    /// Say this much instead: error, warn, info, debug or trace; SQUALL_LOG takes a tracing filter.
     #[arg(long, global = true, value_enum, value_name = "LEVEL", env = "SQUALL_LOG_LEVEL")]
+    #[arg(hide_possible_values = true, hide_env_values = true)]
     pub log_level: Option<Level>,
-    /// How to say it, on stderr: for people, or a JSON object a line for programs.
+    /// How to say it, on stderr: `text` for people, or `json`, an object a line for programs.
     #[arg(long, global = true, value_enum, value_name = "FORMAT", default_value_t = Output::Text, env = "SQUALL_LOG_FORMAT")]
+    #[arg(hide_possible_values = true, hide_env_values = true)]
     pub log_format: Output,
     /// What to do.
     #[command(subcommand)]

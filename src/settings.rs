@@ -161,7 +161,13 @@ fn via(given: Option<&str>, roots: &Roots) -> Result<Option<Via>> {
         let exceptions = value("NO_PROXY").or_else(|| value("no_proxy")).unwrap_or_default();
         return Ok(Some(Via::parse(url, roots.clone()).context("--via")?.except(&exceptions)));
     }
-    Via::from_environment(value, roots.clone()).context("HTTPS_PROXY of Squall's environment names no proxy")
+    // It may be meant for others, who take more kinds of proxies.
+    Ok(Via::from_environment(value, roots.clone()).unwrap_or_else(|e| {
+        tracing::warn!(
+            "HTTPS_PROXY of Squall's environment is left out, as it names no proxy that Squall can use: {e}"
+        );
+        None
+    }))
 }
 
 /// What all `--upstream` flags come to.

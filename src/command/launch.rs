@@ -121,8 +121,10 @@ impl Running {
 
     /// Stops accepting, lets exchanges end for a while, and gives the shared state back for the report.
     pub async fn finish(self) -> Finished {
-        for accepting in &self.accepting {
+        for accepting in self.accepting {
             accepting.abort();
+            // Its socket goes with it: whoever is told of the end must not find the door open.
+            let _aborted = accepting.await;
         }
         self.proxy.stop.cancel();
         self.proxy.tasks.close();

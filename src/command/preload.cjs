@@ -2,16 +2,17 @@
 // `squall run` and `squall env` name this file in NODE_OPTIONS, so node loads it before the program, be that CommonJS or ESM.
 //
 // Agents keep their pools, keys and TLS sessions; only where one would open a connection to a name of AWS's, a tunnel through the proxy
-// takes its place. Everything else goes its usual way.
+// takes its place. Everything else goes its usual way. What is written here is understood by node 12 already: older programs must not
+// break on it.
 "use strict";
 
-const http = require("node:http");
-const http2 = require("node:http2");
-const https = require("node:https");
-const net = require("node:net");
-const tls = require("node:tls");
-const { syncBuiltinESMExports } = require("node:module");
-const { Duplex } = require("node:stream");
+const http = require("http");
+const http2 = require("http2");
+const https = require("https");
+const net = require("net");
+const tls = require("tls");
+const { syncBuiltinESMExports } = require("module");
+const { Duplex } = require("stream");
 
 const PROXY = __PROXY__;
 const NAMES = __NAMES__;
@@ -31,7 +32,7 @@ function open(host, port, done) {
   const give = (error) => {
     socket.off("data", read).off("error", give).off("end", early);
     if (error) socket.destroy();
-    done(error ?? null, error ? undefined : socket);
+    done(error || null, error ? undefined : socket);
   };
   const early = () => give(new Error(`the proxy at ${PROXY.host}:${PROXY.port} closed the tunnel to ${host}:${port}`));
   const read = (bytes) => {
@@ -58,15 +59,15 @@ class Tunnel extends Duplex {
     super();
     open(host, port, (error, socket) => {
       if (error || this.destroyed) {
-        socket?.destroy();
-        return this.destroy(error ?? undefined);
+        if (socket) socket.destroy();
+        return this.destroy(error || undefined);
       }
       this.#socket = socket;
       socket.on("data", (bytes) => this.push(bytes) || socket.pause());
       socket.on("end", () => this.push(null)).on("error", (e) => this.destroy(e)).on("close", () => this.destroy());
       socket.resume();
       this.emit("connect");
-      this.#waiting?.();
+      if (this.#waiting) this.#waiting();
     });
   }
 
@@ -83,11 +84,11 @@ class Tunnel extends Duplex {
   }
 
   _read() {
-    this.#socket?.resume();
+    if (this.#socket) this.#socket.resume();
   }
 
   _destroy(error, done) {
-    this.#socket?.destroy();
+    if (this.#socket) this.#socket.destroy();
     done(error);
   }
 
@@ -119,7 +120,7 @@ function lead(Agent, defaultPort) {
     const [options, created] = args;
     const isOwn = options !== null && typeof options === "object" && !options.socket && !options.socketPath && isLed(options.host);
     // node's own support for proxies, where a program asked for it.
-    if (!isOwn || this.options?.proxyEnv) return direct.apply(this, args);
+    if (!isOwn || (this.options && this.options.proxyEnv)) return direct.apply(this, args);
     const port = options.port || defaultPort;
     // A stream that was paused stays so until it is told; nothing comes before something was asked.
     const inside = (socket) => (Agent === https.Agent ? direct.call(this, { ...options, socket }) : socket.resume());
@@ -144,8 +145,8 @@ function leadHttp2() {
     if (typeof options === "function") return connect.call(this, authority, undefined, options);
     const url = typeof authority === "string" ? new URL(authority) : authority;
     const host = url.hostname || url.host;
-    if (options?.createConnection || !isLed(host)) return direct.call(this, authority, options, listener);
-    const isTls = (url.protocol ?? "https:") === "https:";
+    if ((options && options.createConnection) || !isLed(host)) return direct.call(this, authority, options, listener);
+    const isTls = (url.protocol || "https:") === "https:";
     const tunnel = new Tunnel(host, Number(url.port) || (isTls ? 443 : 80));
     const secured = () => tls.connect({ servername: host, ALPNProtocols: ["h2"], ...options, socket: tunnel });
     const socket = isTls ? secured() : tunnel;

@@ -57,6 +57,9 @@ async fn run(args: &RunArgs) -> Result<u8> {
     for note in &environment.notes {
         told::line(note);
     }
+    if runtime.is_none() && way == Way::Proxy {
+        told::line(LANGUAGE_UNKNOWN);
+    }
     running.proxy().live.begin();
     let child = Child::start(&args.command, &environment).context("cannot start the program")?;
     let status = child.wait().await.context("cannot wait for the program")?;
@@ -72,3 +75,6 @@ fn temporary_directory() -> Result<TempDir> {
     let dir = tempfile::Builder::new().prefix("squall-").permissions(private).tempdir();
     dir.context("cannot make a temporary directory for the certificates")
 }
+
+const LANGUAGE_UNKNOWN: &str = "the program's language does not show: HTTPS_PROXY, the variables of certificates, NODE_OPTIONS, \
+                                JAVA_TOOL_OPTIONS and PHP_INI_SCAN_DIR lead it to Squall";

@@ -17,6 +17,7 @@ mod expect;
 mod fault;
 mod forward;
 mod http2;
+mod identity;
 mod layers;
 mod limits;
 mod memory;

@@ -9,10 +9,12 @@ use aws_sigv4::http_request::{
 };
 use aws_sigv4::sign::{v4, v4a};
 use tokio::io::AsyncWriteExt;
+use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 
+use crate::support::http2::{self, Http2Upstream};
 use crate::support::sigv4::{KEY_ID, SECRET, sha256, verify_signatures};
 use crate::support::upstream::{Request, Upstream};
-use crate::support::{client, squall};
+use crate::support::{client, eventually, soon, squall};
 
 /// What a client signs, and how.
 #[derive(Clone)]
@@ -184,6 +186,37 @@ async fn signed_chunks_and_a_signed_trailer_are_signed_anew_and_keep_their_lengt
     }
 }
 
+/// Tells of each piece of the body as it comes.
+async fn tell_pieces(mut exchange: http2::Exchange, seen: UnboundedSender<usize>) {
+    let body = exchange.request.body_mut();
+    while let Some(Ok(data)) = body.data().await {
+        body.flow_control().release_capacity(data.len()).unwrap();
+        seen.send(data.len()).unwrap();
+    }
+    let mut respond = exchange.respond;
+    respond.send_response(http::Response::new(()), true).unwrap();
+}
+
+#[tokio::test]
+async fn a_signed_chunk_has_reached_aws_before_the_client_sends_the_next() {
+    let (seen, mut pieces) = unbounded_channel();
+    let aws = Http2Upstream::tls(move |exchange| tell_pieces(exchange, seen.clone())).await;
+    let squall = squall::calm().in_front_of_aws_at(aws.address, aws.root(), own_credentials()).run();
+    // That far end has a certificate for DynamoDB alone.
+    let call = Call { service: "dynamodb", target: "/", ..chunks_of_the_client(false) };
+    let whole = call.request();
+    let second = call.body.windows(4).position(|window| window == b"400;").unwrap();
+    let (first, rest) = whole.split_at(whole.len() - call.body.len() + second);
+    let mut stream = client::connect(squall.address).await;
+    stream.write_all(first).await.unwrap();
+    let mut arrived = 0;
+    while arrived < second {
+        arrived += soon("the first chunk", pieces.recv()).await.unwrap();
+    }
+    assert_eq!(arrived, second);
+    assert_eq!(client::exchange(&mut stream, rest).await.status(), 200);
+}
+
 #[tokio::test]
 async fn a_body_of_signed_chunks_that_breaks_off_is_broken_off_towards_aws() {
     let aws = aws().await;
@@ -192,9 +225,9 @@ async fn a_body_of_signed_chunks_that_breaks_off_is_broken_off_towards_aws() {
     let whole = call.request();
     let mut stream = client::connect(squall.address).await;
     stream.write_all(&whole[..whole.len() - 40_000]).await.unwrap();
-    crate::support::eventually("a connection to AWS", || aws.connections() > 0).await;
+    eventually("a connection to AWS", || aws.connections() > 0).await;
     drop(stream);
-    crate::support::eventually("its end", || aws.ended() > 0).await;
+    eventually("its end", || aws.ended() > 0).await;
     assert!(aws.requests().is_empty());
 }
 

@@ -44,6 +44,7 @@ fn the_childs_exit_code_and_streams_pass_through_and_squall_speaks_on_stderr() {
     let stderr = text(&ran.stderr);
     assert!(stderr.contains("err\n") && stderr.contains("upstream: REAL AWS"), "{stderr}");
     assert!(stderr.contains("0 AWS requests seen"), "{stderr}");
+    assert!(stderr.contains("language does not show: HTTPS_PROXY"), "{stderr}");
 }
 
 #[test]

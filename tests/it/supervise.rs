@@ -142,6 +142,19 @@ async fn a_flag_comes_before_a_variable_and_a_variable_before_the_file() {
     assert!(ready.exists());
 }
 
+#[tokio::test]
+async fn a_proxy_of_the_environment_is_told_without_its_password_and_left_out_aloud_where_squall_cannot_use_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let arguments = ["--listen", "127.0.0.1:0"];
+    let socks = [("HTTPS_PROXY", "socks5://proxy:1080")];
+    Supervised::start(squall(dir.path(), &arguments, &socks), dir.path()).end();
+    assert!(said(dir.path()).contains("HTTPS_PROXY of Squall's environment is left out"), "{}", said(dir.path()));
+    let corp = [("HTTPS_PROXY", "http://me:secret@proxy.corp:3128")];
+    Supervised::start(squall(dir.path(), &arguments, &corp), dir.path()).end();
+    assert!(said(dir.path()).contains("going out through the proxy http://proxy.corp:3128"), "{}", said(dir.path()));
+    assert!(!said(dir.path()).contains("secret"));
+}
+
 #[test]
 fn a_wrong_settings_file_is_a_usage_error_with_its_line() {
     let dir = tempfile::tempdir().unwrap();

@@ -24,7 +24,7 @@ pub(crate) fn serve(upstream: u16, more: &[String]) -> Serving {
     let mut command = Command::new(env!("CARGO_BIN_EXE_squall"));
     command.args(["serve", "--listen", "127.0.0.1:0", "--upstream", &format!("http://127.0.0.1:{upstream}")]);
     command.arg("--ready-file").arg(&ready).arg("--ca-dir").arg(dir.path().join("ca")).args(more);
-    let mut child = command.stdin(Stdio::null()).stderr(stderr).spawn().unwrap();
+    let mut child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(stderr).spawn().unwrap();
     let until = clock::now() + Duration::from_secs(10);
     while !ready.exists() {
         assert!(child.try_wait().unwrap().is_none() && clock::now() < until, "squall serve is not ready");

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aws_credential_types::Credentials;
+use rustls::pki_types::CertificateDer;
 use squall::aws::catalog;
 use squall::command::launch::{Finished, Running};
 use squall::ledger::Ledger;
@@ -85,9 +86,19 @@ impl Setup {
     }
 
     /// What comes to the endpoint is sent on to AWS, all of whose hosts are this upstream, signed with these credentials.
-    pub(crate) fn in_front_of_aws(mut self, upstream: &upstream::Upstream, credentials: Credentials) -> Self {
-        let resolve = format!("*:443:{}", upstream.address).parse().unwrap();
-        self.settings.upstream = Upstream::new(Dialer::new([resolve]), Roots::Only(upstream.root()));
+    pub(crate) fn in_front_of_aws(self, upstream: &upstream::Upstream, credentials: Credentials) -> Self {
+        self.in_front_of_aws_at(upstream.address, upstream.root(), credentials)
+    }
+
+    /// The same, where all of AWS is at this address.
+    pub(crate) fn in_front_of_aws_at(
+        mut self,
+        address: SocketAddr,
+        root: Vec<CertificateDer<'static>>,
+        credentials: Credentials,
+    ) -> Self {
+        let resolve = format!("*:443:{address}").parse().unwrap();
+        self.settings.upstream = Upstream::new(Dialer::new([resolve]), Roots::Only(root));
         self.settings.destinations = Destinations::real_aws();
         self.settings.identity = Identity::fixed(credentials, Some("eu-west-1".to_owned()));
         self

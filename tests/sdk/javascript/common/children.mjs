@@ -27,7 +27,7 @@ export async function withSquall(upstream, options, use) {
   const [ready, summary] = ["ready.json", "summary.json"].map((name) => join(folder, name));
   const files = ["--ca-dir", join(folder, "ca"), "--ready-file", ready, "--summary", summary];
   const args = ["serve", "--listen", "127.0.0.1:0", "--upstream", upstream, ...files, ...options];
-  const squall = spawn(process.env.SQUALL, args, { stdio: ["ignore", "inherit", "pipe"] });
+  const squall = spawn(process.env.SQUALL, args, { stdio: ["ignore", "ignore", "pipe"] });
   const ended = once(squall, "exit");
   let said = "";
   squall.stderr.on("data", (text) => (said += text));
