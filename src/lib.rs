@@ -15,7 +15,7 @@
 //!    clock of its own. [`profile::plan`]
 //! 7. **Inject, before.** Wait, or answer with a `SyntheticResponse`. [`proxy::inject`]
 //! 8. **Forward**, unless answered: byte for byte, the peer's certificate verified. [`net::upstream`], and [`net::translate`] where
-//!    the far end speaks another version.
+//!    the far end speaks another version. A batch of which some items are to fail goes on without them. [`aws::batch`]
 //! 9. **Inject, after.** Cut the real response at an exact byte. [`proxy::inject`], [`net::cut`]
 //! 10. **Record.** When the response body has ended or was dropped, outcome, timings, bytes, side and rule go to the `Ledger` (a
 //!     guard in the body closes the entry); reports only ever read it. [`ledger`]

@@ -33,6 +33,7 @@ async fn run(args: &RunArgs) -> Result<u8> {
     settings.warnings.iter().for_each(|warning| told::text(warning));
     let running = Running::start(settings)?;
     running.obey_panic_button()?;
+    running.can_sign_what_it_rewrites().await?;
     told::start(&running);
     running.tell_identity();
     let (url, inherited) = (running.url(), Inherited::here());

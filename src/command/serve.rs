@@ -29,6 +29,7 @@ async fn serve(args: &ServeArgs) -> Result<()> {
     settings.warnings.iter().for_each(|warning| told::text(warning));
     let running = Running::start(settings)?;
     running.obey_panic_button()?;
+    running.can_sign_what_it_rewrites().await?;
     told::start(&running);
     running.tell_identity();
     if let Some(trust) = &trust {

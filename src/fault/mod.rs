@@ -21,6 +21,7 @@ mod idiom;
 mod kind;
 mod latency;
 mod lose;
+pub mod partial;
 mod refuse;
 mod reset;
 mod retry_after;
@@ -73,6 +74,11 @@ pub trait Fault: fmt::Debug + fmt::Display + Send + Sync {
         true
     }
 
+    /// Whether it sends the far end another request than the client's, whose signature then no longer holds.
+    fn rewrites(&self) -> bool {
+        false
+    }
+
     /// Why real AWS would not show the fault on any of these operations, if so; told as a warning when a profile is loaded.
     fn doubt(&self, _operations: &[(&'static Service, &'static Operation)]) -> Option<Complaint> {
         None
@@ -84,7 +90,7 @@ pub fn kinds() -> impl Iterator<Item = &'static FaultKind> {
     idiom::IDIOMS.iter().chain(KINDS.iter().copied())
 }
 
-static KINDS: [&FaultKind; 15] = [
+static KINDS: [&FaultKind; 16] = [
     &error::ERROR,
     &gateway::GATEWAY,
     &latency::LATENCY,
@@ -99,6 +105,7 @@ static KINDS: [&FaultKind; 15] = [
     &lose::LOSE,
     &duplicate::DUPLICATE,
     &event_stream::EVENT_STREAM,
+    &partial::PARTIAL,
     &retry_after::RETRY_AFTER,
 ];
 

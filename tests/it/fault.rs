@@ -5,6 +5,7 @@ mod approach;
 mod changed;
 mod ended;
 mod late;
+mod partial;
 
 use std::path::Path;
 use std::time::Duration;

@@ -8,6 +8,7 @@
 //! Which operations take batches: DynamoDB's, S3's, CloudWatch Logs' and Lambda's are known here each by itself, all others by
 //! `shapes.txt`. It decides nothing about which items fail.
 
+mod alone;
 mod dynamodb;
 mod form;
 mod lambda;
@@ -28,7 +29,8 @@ use http::{HeaderMap, StatusCode};
 use siphasher::sip::SipHasher13;
 use smallvec::SmallVec;
 
-pub use voucher::{vouch, vouch_for_answer};
+pub use alone::{as_batch, batch_of};
+pub use voucher::{plain, vouch, vouch_for_answer};
 pub use whole::answer;
 
 use super::protocol::AwsError;
@@ -115,11 +117,7 @@ pub fn read<'a>(request: &AwsRequest, head: &Head<'_>, body: &'a [u8]) -> Option
     if head.header("content-encoding").is_some() {
         return None;
     }
-    let notation = match request.protocol {
-        Protocol::Cbor => Some(Notation::Cbor),
-        Protocol::Json10 | Protocol::Json11 | Protocol::RestJson => Some(Notation::Json),
-        Protocol::Ec2 | Protocol::Query | Protocol::RestXml => None,
-    };
+    let notation = Notation::of(request.protocol);
     let (kind, items) = match (reading.service.name, reading.operation?.name, notation) {
         ("dynamodb", "BatchGetItem", Some(notation)) => {
             wrap(dynamodb::Tables::read(notation, true, body)?, Kind::Tables)
@@ -263,4 +261,4 @@ fn survivors<'a, T: Copy>(all: &'a [T], failed: &'a [bool]) -> Vec<T> {
 const MOST_OF_NAME: usize = 80;
 
 #[cfg(test)]
-pub(in crate::aws) mod tests;
+mod tests;

@@ -10,6 +10,8 @@ use minicbor::{Decoder, Encoder};
 use serde::de::{Deserializer as _, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
+use crate::aws::request::Protocol;
+
 /// How a body is written.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Notation {
@@ -21,6 +23,15 @@ pub(super) enum Notation {
 pub(super) type Members<'a> = Vec<(Cow<'a, str>, &'a [u8])>;
 
 impl Notation {
+    /// That of a protocol; none of those that write forms and XML.
+    pub(super) fn of(protocol: Protocol) -> Option<Self> {
+        match protocol {
+            Protocol::Cbor => Some(Self::Cbor),
+            Protocol::Json10 | Protocol::Json11 | Protocol::RestJson => Some(Self::Json),
+            Protocol::Ec2 | Protocol::Query | Protocol::RestXml => None,
+        }
+    }
+
     /// The members of an object, in the order written; `None`: it is none.
     pub(super) fn members(self, doc: &[u8]) -> Option<Members<'_>> {
         match self {

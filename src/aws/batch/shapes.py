@@ -5,8 +5,8 @@
     v/bin/python src/aws/batch/shapes.py           # writes the file
     v/bin/python src/aws/batch/shapes.py --rest    # prints what it leaves out, and why
 
-An operation is told of if its input has one list that must be given, of texts or structures, in the body, and its output a list of
-failures whose elements are made of the item's own members, a code, a text, or the item's number; and those of KNOWN, which other
+An operation is told of if its output has a list of failures whose elements are made of an item's own members, a code, a text, or the item's
+number, and its input one list in the body whose elements can be that item (of those that must be given, if any must); and those of KNOWN, which other
 lists, other words or other defaults are known of. Fields are parted by tabs:
 
     SERVICE OPERATION
@@ -102,14 +102,20 @@ def words_of(model, operation):
     failed = [(name, shape) for name, shape in answer.members.items() if shape.type_name == "list" and FAILED.search(name)]
     if not failed:
         return None
-    items = [(name, shape) for name, shape in given.members.items()
-             if shape.type_name == "list" and name in given.required_members and not shape.serialization.get("location")]
-    if len(items) != 1:
-        raise No("its input has no list that must be given" if not items else "its input has several lists")
-    (item_name, item), (failed_name, failure) = items[0], failed[0]
     if len(failed) != 1:
         raise No("its output has several lists of failures")
-    fields = fields_of(item.member, failure.member)
+    failed_name, failure = failed[0]
+    lists = [(name, shape) for name, shape in given.members.items() if shape.type_name == "list" and not shape.serialization.get("location")]
+    needed = [(name, shape) for name, shape in lists if name in given.required_members]
+    found, why = [], None
+    for name, shape in needed or lists:
+        try:
+            found.append((name, shape, fields_of(shape.member, failure.member)))
+        except No as reason:
+            why = reason
+    if len(found) != 1:
+        raise No("its input has several lists that may be meant" if found else why or "its input has no list")
+    item_name, item, fields = found[0]
     protocol = model.resolved_protocol
     words = [f"items={wire(item_name, item)}", f"failed={wire(failed_name, failure)}", "as=" + ",".join(fields)]
     codes = enum_of(failure.member)

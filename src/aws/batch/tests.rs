@@ -1,10 +1,11 @@
 use http::Method;
 use serde_json::{Value, json};
 
-use super::shape::Says;
 use super::*;
 use crate::aws::catalog;
 use crate::aws::protocol::Stamp;
+
+mod every;
 
 fn request(service: &str, operation: &str, protocol: Protocol) -> AwsRequest {
     let service = catalog::service(service).unwrap();
@@ -137,6 +138,62 @@ fn an_entry_sent_again_under_another_id_is_the_same_item() {
     assert_eq!(prints("q", "1", "text"), prints("q", "2", "text"));
     assert_ne!(prints("q", "1", "text"), prints("q", "1", "other"));
     assert_ne!(prints("q", "1", "text"), prints("r", "1", "text"));
+}
+
+#[test]
+fn an_item_sent_alone_is_the_same_as_in_a_batch() {
+    let print = |service: &str, operation: &str, body: &Value| {
+        with(service, operation, Protocol::Json10, body.to_string().as_bytes(), |batch| batch.items()[0].print)
+    };
+    let alone = |service: &str, operation: &str, body: &Value| {
+        let (headers, request) = (HeaderMap::new(), request(service, operation, Protocol::Json10));
+        let head = Head { method: &Method::POST, host: "localhost", path: "/", query: None, headers: &headers };
+        let (request, doc) = as_batch(&request, &head, body.to_string().as_bytes()).unwrap();
+        read(&request, &head, &doc).unwrap().items()[0].print
+    };
+    let (item, key) = (json!({"id": {"S": "1"}, "n": {"N": "2"}}), json!({"id": {"S": "1"}}));
+    let record = json!({"Data": "AA==", "PartitionKey": "p"});
+    for (service, one, one_body, many, many_body) in [
+        (
+            "dynamodb",
+            "PutItem",
+            json!({"TableName": "t", "Item": item, "ReturnValues": "NONE"}),
+            "BatchWriteItem",
+            json!({"RequestItems": {"t": [{"PutRequest": {"Item": item}}]}}),
+        ),
+        (
+            "dynamodb",
+            "DeleteItem",
+            json!({"TableName": "t", "Key": key}),
+            "BatchWriteItem",
+            json!({"RequestItems": {"t": [{"DeleteRequest": {"Key": key}}]}}),
+        ),
+        (
+            "sqs",
+            "SendMessage",
+            json!({"QueueUrl": "q", "MessageBody": "x", "DelaySeconds": 1}),
+            "SendMessageBatch",
+            json!({"QueueUrl": "q", "Entries": [{"Id": "7", "DelaySeconds": 1, "MessageBody": "x"}]}),
+        ),
+        (
+            "kinesis",
+            "PutRecord",
+            json!({"StreamName": "s", "Data": "AA==", "PartitionKey": "p"}),
+            "PutRecords",
+            json!({"StreamName": "s", "Records": [record]}),
+        ),
+        (
+            "firehose",
+            "PutRecord",
+            json!({"DeliveryStreamName": "s", "Record": {"Data": "AA=="}}),
+            "PutRecordBatch",
+            json!({"DeliveryStreamName": "s", "Records": [{"Data": "AA=="}]}),
+        ),
+    ] {
+        assert_eq!(alone(service, one, &one_body), print(service, many, &many_body), "{service} {one}");
+        let operation = batch_of(request(service, one, Protocol::Json10).reading().unwrap()).unwrap().operation;
+        assert_eq!(operation.map(|operation| operation.name), Some(many));
+    }
 }
 
 #[test]
@@ -315,97 +372,4 @@ fn items_told_by_number_keep_the_numbers_of_the_whole_batch() {
     assert_eq!(told["ResultList"], json!([{"Index": 1}]));
     let indices: Vec<_> = told["ErrorList"].as_array().unwrap().iter().map(|error| error["Index"].clone()).collect();
     assert_eq!((indices, failed), (vec![json!(0), json!(2)], vec![true, false, true]));
-}
-
-/// Every operation of `shapes.txt`, in each notation that its service speaks: the second of three items fails.
-#[test]
-fn every_operation_told_of_fails_item_by_item() {
-    for (service, operation, shape) in shape::lines() {
-        let speaks = catalog::service(service).unwrap();
-        let item = |at: usize| {
-            let members = shape.fields.iter().filter_map(|field| match field.says {
-                Says::Member(name) => Some((name.to_owned(), json!(format!("{name} {at}")))),
-                _ => None,
-            });
-            let members: serde_json::Map<_, _> = members.chain([("other".to_owned(), json!(at))]).collect();
-            if shape.fields.iter().any(|field| field.says == Says::Item) {
-                json!(format!("item {at}"))
-            } else {
-                Value::Object(members)
-            }
-        };
-        let items = [item(0), item(1), item(2)];
-        if speaks
-            .protocols
-            .iter()
-            .any(|protocol| matches!(protocol, Protocol::Json10 | Protocol::Json11 | Protocol::RestJson))
-        {
-            let body = json!({shape.items: items});
-            let answer = if shape.is_aligned { json!({shape.failed: [{"ok": 1}, {"ok": 2}]}) } else { json!({}) };
-            let (forwarded, told, failed) = joined(service, operation, &body, &[false, true, false], &answer);
-            assert_eq!(forwarded[shape.items], json!([items[0], items[2]]), "{service} {operation}");
-            let list = told[shape.failed].as_array().unwrap();
-            assert_eq!(
-                (list.len(), failed),
-                (if shape.is_aligned { 3 } else { 1 }, vec![false, true, false]),
-                "{service} {operation}"
-            );
-            let failure = &list[usize::from(shape.is_aligned)];
-            for field in &shape.fields {
-                let says =
-                    field.name.split('.').filter(|name| !name.is_empty()).fold(failure, |value, name| &value[name]);
-                let wanted = match field.says {
-                    Says::Item => items[1].clone(),
-                    Says::Member(name) => items[1][name].clone(),
-                    Says::Code => json!(shape.code),
-                    Says::Number => json!(1),
-                    Says::NotSender => json!(false),
-                    Says::Text => says.clone(),
-                };
-                assert!(!says.is_null() && *says == wanted, "{service} {operation} {}: {says}", field.name);
-            }
-        }
-        if let Some(form) = shape.form.as_ref() {
-            let fields: Vec<String> = items
-                .iter()
-                .enumerate()
-                .flat_map(|(at, item)| match item {
-                    Value::Object(members) => members
-                        .keys()
-                        .map(|name| format!("{}.{}.{name}={name}+{at}", form.items, at + 1))
-                        .collect::<Vec<_>>(),
-                    _ => vec![format!("{}.{}=item+{at}", form.items, at + 1)],
-                })
-                .collect();
-            with(service, operation, Protocol::Query, fields.join("&").as_bytes(), |batch| {
-                let empty = batch.empty_answer();
-                let told = batch.joined(&[false, true, false], &Failure::default(), &empty).unwrap();
-                let told = String::from_utf8(told.body).unwrap();
-                assert_eq!(told.matches(&format!("<{}>", form.entry)).count(), 1, "{service} {operation}: {told}");
-                assert!(told.contains(" 1</"), "{service} {operation}: {told}");
-            });
-        }
-    }
-}
-
-proptest::proptest! {
-    #[test]
-    fn any_body_is_read_to_an_end(body in proptest::collection::vec(proptest::num::u8::ANY, 0..300), text in "[\\[\\]{}\":,a-e0-9<>/&=.]{0,200}") {
-        let headers = HeaderMap::new();
-        let head = Head { method: &Method::POST, host: "h", path: "/", query: None, headers: &headers };
-        for (service, operation, protocol) in [
-            ("dynamodb", "BatchWriteItem", Protocol::Json10), ("dynamodb", "TransactWriteItems", Protocol::Json10),
-            ("sqs", "SendMessageBatch", Protocol::Query), ("sqs", "SendMessageBatch", Protocol::Cbor),
-            ("s3", "DeleteObjects", Protocol::RestXml), ("logs", "PutLogEvents", Protocol::Json11),
-            ("lambda", "Invoke", Protocol::RestJson), ("kinesis", "PutRecords", Protocol::Json11),
-        ] {
-            let request = request(service, operation, protocol);
-            for body in [&body[..], text.as_bytes()] {
-                if let Some(batch) = read(&request, &head, body) {
-                    let failed = vec![true; batch.items().len()];
-                    let _ = (batch.outcome(&failed, &Failure::default()), batch.joined(&failed, &Failure::default(), body));
-                }
-            }
-        }
-    }
 }

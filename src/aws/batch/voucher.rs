@@ -1,11 +1,14 @@
 //! What vouches for a body, made anew where it was rewritten: lengths and checksums, as far as there were any.
 
+use std::borrow::Cow;
+use std::io::Read as _;
 use std::str::FromStr as _;
 
 use aws_smithy_checksums::ChecksumAlgorithm;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use http::header::{ACCEPT_ENCODING, CONTENT_LENGTH, TRAILER, TRANSFER_ENCODING};
+use flate2::read::GzDecoder;
+use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH, TRAILER, TRANSFER_ENCODING};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use md5::{Digest as _, Md5};
 
@@ -25,11 +28,26 @@ pub fn vouch(headers: &mut HeaderMap, body: &[u8]) {
     }
 }
 
-/// Makes the fields of an answer fit its new body.
+/// Makes the fields of an answer fit its new body, which is in no content coding.
 pub fn vouch_for_answer(headers: &mut HeaderMap, body: &[u8]) {
+    headers.remove(CONTENT_ENCODING);
     renew(headers, body);
     if headers.contains_key(CRC32) {
         headers.insert(CRC32, HeaderValue::from(crc32fast::hash(body)));
+    }
+}
+
+/// A body as it was before its content coding; nothing if it cannot be read.
+pub fn plain<'a>(headers: &HeaderMap, body: &'a [u8]) -> Option<Cow<'a, [u8]>> {
+    let coding = headers.get(CONTENT_ENCODING).map(|coding| coding.as_bytes().trim_ascii().to_ascii_lowercase());
+    match coding.as_deref() {
+        None | Some(b"identity") => Some(Cow::Borrowed(body)),
+        Some(b"gzip") => {
+            let mut inflated = Vec::new();
+            let read = GzDecoder::new(body).take(MOST_INFLATED).read_to_end(&mut inflated).ok()?;
+            ((read as u64) < MOST_INFLATED).then_some(Cow::Owned(inflated))
+        }
+        Some(_) => None,
     }
 }
 
@@ -56,6 +74,8 @@ fn checksum(algorithm: &str, body: &[u8]) -> Option<HeaderValue> {
     Some(checksum.header_value())
 }
 
+/// Twice what the largest answer to a batch has.
+const MOST_INFLATED: u64 = 32 << 20;
 const CHECKSUM: &str = "x-amz-checksum-";
 const CONTENT_MD5: HeaderName = HeaderName::from_static("content-md5");
 const CONTENT_SHA256: HeaderName = HeaderName::from_static("x-amz-content-sha256");
@@ -101,6 +121,23 @@ mod tests {
         let renewed = renewed(vouch, &[("x-amz-content-sha256", "UNSIGNED-PAYLOAD"), ("transfer-encoding", "chunked")]);
         let unsigned = ("x-amz-content-sha256".to_owned(), "UNSIGNED-PAYLOAD".to_owned());
         assert_eq!(renewed, [unsigned, ("content-length".to_owned(), "9".to_owned())]);
+    }
+
+    #[test]
+    fn a_compressed_answer_is_inflated_and_its_coding_is_told_no_more() {
+        use std::io::Write as _;
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+        encoder.write_all(b"text").unwrap();
+        let gzip = encoder.finish().unwrap();
+        let headers = |coding| HeaderMap::from_iter([(CONTENT_ENCODING, HeaderValue::from_static(coding))]);
+        assert_eq!(plain(&headers("gzip"), &gzip).as_deref(), Some(&b"text"[..]));
+        assert_eq!(plain(&HeaderMap::new(), b"text").as_deref(), Some(&b"text"[..]));
+        assert_eq!((plain(&headers("gzip"), b"text"), plain(&headers("br"), b"text")), (None, None));
+        assert!(
+            !renewed(vouch_for_answer, &[("content-encoding", "gzip")])
+                .iter()
+                .any(|(name, _)| name == "content-encoding")
+        );
     }
 
     #[test]
