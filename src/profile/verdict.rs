@@ -1,6 +1,6 @@
 //! What should happen to one request: the effects of all rules that strike it, put together.
 //!
-//! [`Verdict::add`] is where the language's sums are: latencies add up, of speeds the lowest holds, of two answers the first. What
+//! `Verdict::add` is where the language's sums are: latencies add up, of speeds the lowest holds, of two answers the first. What
 //! depends on the answer itself (which of several cuts comes first) is left to whoever has it.
 
 use std::time::Duration;

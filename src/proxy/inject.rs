@@ -2,7 +2,7 @@
 //! under way.
 //!
 //! [`before`] the request goes on, [`instead`] of the far end's answer, and [`answer`] for what happens to an answer on its way down,
-//! whoever gave it. What happens on the way up is [`super::forward`]'s, which asks [`paced`].
+//! whoever gave it. What happens on the way up is `proxy::forward`'s, which asks [`paced`].
 
 use std::sync::Arc;
 use std::time::Duration;
