@@ -15,7 +15,7 @@
 //!    I/O and no clock of its own. [`profile::plan`]
 //! 7. **Inject, before.** Wait, hang, refuse, reset, or answer with a `SyntheticResponse`. [`proxy::inject`]
 //! 8. **Forward**, unless answered: byte for byte, the peer's certificate verified. [`net::upstream`], and [`net::translate`] where
-//!    the far end speaks another version.
+//!    the far end speaks another version. A batch of which some items are to fail goes on without them. [`aws::batch`]
 //! 9. **Inject, after.** Hold, pace, flip, cut at an exact byte, or lose the answer, whoever gave it. [`proxy::inject`],
 //!    [`net::shaped`], [`net::cut`]
 //! 10. **Record.** When the response body has ended or was dropped, outcome, timings, bytes, side and rule go to the `Ledger` (a

@@ -7,6 +7,7 @@
 //! Not here: sums, schedules and dice. A unit knows its own limits and nothing else.
 
 mod bytes;
+pub mod wildcard;
 
 use std::{fmt, str::FromStr, time::Duration};
 

@@ -6,6 +6,7 @@
 //! request anew whose host had to change. What exists comes from [`catalog`].
 
 mod account;
+pub mod batch;
 pub mod catalog;
 pub mod client;
 mod coding;

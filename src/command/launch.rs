@@ -21,6 +21,7 @@ use crate::clock;
 use crate::ledger::{RuleLine, Run};
 use crate::net::listen::Listener;
 use crate::profile::Live;
+use crate::profile::plan::Rule;
 use crate::proxy::{Proxy, connection};
 use crate::settings::{DEFAULT_PORT, Listen, Settings};
 
@@ -119,6 +120,27 @@ impl Running {
         });
     }
 
+    /// Makes sure that what rules rewrite can be signed anew where it goes to AWS itself.
+    pub async fn can_sign_what_it_rewrites(&self) -> Result<()> {
+        let destinations = &self.proxy.destinations;
+        let ruling = self.proxy.live.load();
+        let rewrites = |rule: &&Rule| rule.faults().iter().any(|fault| fault.rewrites());
+        let Some(rule) = ruling.plan.rules().iter().find(rewrites) else { return Ok(()) };
+        if !destinations.is_empty() && !destinations.reach_real_aws() {
+            return Ok(());
+        }
+        let credentials = self.proxy.identity.credentials().await.with_context(|| {
+            format!(
+                "rule `{}` rewrites requests, which must be signed anew for real AWS; name an emulator with --upstream \
+                 http://HOST:PORT if that is where they should go",
+                rule.name()
+            )
+        })?;
+        let key = AccessKeyId(credentials.access_key_id().into());
+        told::line(&format!("what rules rewrite is signed anew with {key:?}"));
+        Ok(())
+    }
+
     /// Stops accepting, lets exchanges end for a while, and gives the shared state back for the report.
     pub async fn finish(self) -> Finished {
         for accepting in self.accepting {
@@ -158,6 +180,7 @@ impl Finished {
             fired: tally.fired,
             why_never: tally.why_never(),
             remarks: tally.remarks(),
+            items: None,
         });
         Run {
             seed: plan.seed(),

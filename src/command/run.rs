@@ -36,6 +36,7 @@ async fn run(args: &RunArgs) -> Result<u8> {
     let running = Running::start(settings)?;
     running.obey_panic_button()?;
     let reload = Reload::watch(running.proxy(), &args.proxy, sources);
+    running.can_sign_what_it_rewrites().await?;
     told::start(&running);
     running.tell_identity();
     let (url, inherited) = (running.url(), Inherited::here());

@@ -33,6 +33,7 @@ async fn serve(args: &ServeArgs) -> Result<()> {
     let running = Running::start(settings)?;
     running.obey_panic_button()?;
     let reload = Reload::watch(running.proxy(), &args.proxy, sources);
+    running.can_sign_what_it_rewrites().await?;
     told::start(&running);
     running.tell_identity();
     if let Some(trust) = &trust {

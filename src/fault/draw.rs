@@ -9,7 +9,7 @@ use rand_chacha::{
 ///
 /// It is made by `profile::dice` from seed, rule and request, so that the same three give the same numbers. A fault that draws nothing
 /// pays nothing: the stream begins with the first number.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Draw {
     seed: [u8; 32],
     stream: Option<ChaCha8Rng>,
@@ -19,6 +19,14 @@ impl Draw {
     /// The stream that begins at this seed.
     pub fn new(seed: [u8; 32]) -> Self {
         Self { seed, stream: None }
+    }
+
+    /// A source of its own, for numbers that are drawn later: what is drawn here in the meantime does not change them.
+    pub fn apart(&mut self) -> Self {
+        let seed = self.seed;
+        let mut apart = [0; 32];
+        self.stream.get_or_insert_with(|| ChaCha8Rng::from_seed(seed)).fill_bytes(&mut apart);
+        Self::new(apart)
     }
 
     /// The next number, uniform in `[0, 1)`.
@@ -46,6 +54,16 @@ mod tests {
         assert_eq!(drawn, (0..10).map(|_| two.uniform()).collect::<Vec<_>>());
         assert_ne!(drawn[0], drawn[1]);
         assert_ne!(drawn[0], Draw::new([8; 32]).uniform());
+    }
+
+    #[test]
+    fn numbers_drawn_apart_depend_on_where_they_were_set_apart_only() {
+        let mut draw = Draw::new([7; 32]);
+        let mut apart = draw.apart();
+        let first = apart.uniform();
+        assert_ne!(draw.uniform(), first);
+        assert_eq!(Draw::new([7; 32]).apart().uniform(), first);
+        assert_ne!(draw.apart().uniform(), first);
     }
 
     #[test]

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use http::StatusCode;
 
+use super::partial::Partial;
 use crate::{
     aws::protocol::{AwsError, event_stream::Break},
     units::{Bytes, Offset, Speed},
@@ -19,6 +20,8 @@ pub enum Effect {
     Before(Duration),
     /// Instead of what the far end answers. Terminal: it decides what the client sees.
     Instead(Instead),
+    /// Some items of a batch fail, and only the others go on. Terminal: it decides what the client sees.
+    Partly(Box<Partial>),
     /// On the way up: to a request that goes on.
     Up(Up),
     /// On the way down: to the answer, whoever gives it.

@@ -50,6 +50,10 @@ fn of_value(value: Value) -> Json {
         Value::Count => json!({"type": ["integer", "string"], "minimum": 1}),
         Value::Duration => pattern(DURATION),
         Value::Fault => json!({"type": ["string", "object"]}),
+        Value::Items => json!({"anyOf": [
+            pattern(SHARE), pattern(r"^(first [0-9]+|every [0-9]+(st|nd|rd|th))$"),
+            {"type": "object", "properties": {"keys": {"type": "string"}}, "required": ["keys"], "additionalProperties": false},
+        ]}),
         Value::Members => json!({"type": "object"}),
         Value::Number => json!({"type": ["integer", "string"], "minimum": 0}),
         Value::Offset => json!({"anyOf": [pattern(SHARE), pattern(SIZE)]}),

@@ -56,6 +56,8 @@ pub enum Value {
     Duration,
     /// Another fault, by its word or as a map.
     Fault,
+    /// `25%`, `first 3`, `every 4th`, `{keys: "order-*"}`
+    Items,
     /// A map whose keys are AWS's.
     Members,
     /// A whole number from 0.
@@ -115,6 +117,7 @@ impl Value {
             Self::Count | Self::Number => "number".to_owned(),
             Self::Duration => "duration".to_owned(),
             Self::Fault => "fault".to_owned(),
+            Self::Items => "share | first N | every Nth | {keys: pattern}".to_owned(),
             Self::Members => "map".to_owned(),
             Self::Offset => "share | size".to_owned(),
             Self::Quantiles => "map of durations".to_owned(),

@@ -78,7 +78,7 @@ fn read(name: &Node, settings: Option<&Node>) -> Result<Box<dyn Fault>, Complain
 }
 
 fn is_of_requests(fault: &dyn Fault) -> bool {
-    matches!(fault.stage(), Stage::ConnectOrRequest | Stage::Request)
+    matches!(fault.stage(), Stage::ConnectOrRequest | Stage::Request) && !fault.rewrites()
 }
 
 #[cfg(test)]
@@ -111,6 +111,7 @@ mod tests {
             "{lose: {then: [reset, latency: 1s]}}",
             "{lose: {then: {reset: {at: connect}}}}",
             "{lose: {then: {reset: {at: 50%}}}}",
+            "{lose: {then: {partial: {items: first 1}}}}",
         ] {
             let message = parse(yaml).unwrap_err().message;
             assert!(message.starts_with("after an answer is lost the client gets one thing"), "{yaml}: {message}");

@@ -23,6 +23,7 @@ pub mod json_schema;
 mod kind;
 mod latency;
 mod lose;
+pub mod partial;
 mod refuse;
 mod reset;
 mod retry_after;
@@ -80,6 +81,11 @@ pub trait Fault: fmt::Debug + fmt::Display + Send + Sync {
         true
     }
 
+    /// Whether it sends the far end another request than the client's, whose signature then no longer holds.
+    fn rewrites(&self) -> bool {
+        false
+    }
+
     /// Why real AWS would not show the fault on any of these operations, if so; told as a warning when a profile is loaded.
     fn doubt(&self, _operations: &[(&'static Service, &'static Operation)]) -> Option<Complaint> {
         None
@@ -91,7 +97,7 @@ pub fn kinds() -> impl Iterator<Item = &'static FaultKind> {
     idiom::IDIOMS.iter().chain(KINDS.iter().copied())
 }
 
-static KINDS: [&FaultKind; 16] = [
+static KINDS: [&FaultKind; 17] = [
     &error::ERROR,
     &gateway::GATEWAY,
     &latency::LATENCY,
@@ -107,6 +113,7 @@ static KINDS: [&FaultKind; 16] = [
     &lose::LOSE,
     &duplicate::DUPLICATE,
     &event_stream::EVENT_STREAM,
+    &partial::PARTIAL,
     &retry_after::RETRY_AFTER,
 ];
 

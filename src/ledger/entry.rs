@@ -96,6 +96,9 @@ pub struct Entry {
     /// How often a rule had it sent beside the time that the client knows of.
     #[serde(skip_serializing_if = "is_zero")]
     pub copies: u32,
+    /// How many items of its batch a rule let fail.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub items_failed: u32,
     /// What the upstream answered, where a rule threw that away.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub upstream_status: Option<u16>,
@@ -189,6 +192,7 @@ impl Entry {
             delay_us: 0,
             early_us: 0,
             copies: 0,
+            items_failed: 0,
             upstream_status: None,
             first_byte_us: None,
             total_us: 0,

@@ -32,6 +32,7 @@ struct Invocation {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum LastAttempt {
     Failed,
+    InPart,
     Succeeded,
     UpstreamError,
 }
@@ -50,6 +51,8 @@ pub struct InvocationTotals {
     pub recovered: BTreeMap<u32, u64>,
     /// Of those: calls whose last attempt got no answer from the upstream, by the number of attempts.
     pub gave_up: BTreeMap<u32, u64>,
+    /// Of those: calls whose last attempt succeeded but for some items of its batch.
+    pub in_part: u64,
     /// Of those: calls whose last attempt got an error of the upstream's own.
     pub ended_in_upstream_error: u64,
     /// AWS exchanges without an invocation id: whose call they belong to cannot be told.
@@ -101,6 +104,7 @@ impl Invocation {
         self.last = match entry.outcome {
             Outcome::Answered if entry.succeeded() => LastAttempt::Succeeded,
             Outcome::Answered => LastAttempt::UpstreamError,
+            Outcome::Injected if entry.items_failed > 0 && entry.status == Some(200) => LastAttempt::InPart,
             _ => LastAttempt::Failed,
         };
     }
@@ -115,6 +119,7 @@ impl InvocationTotals {
         match invocation.last {
             LastAttempt::Succeeded => *self.recovered.entry(invocation.attempts).or_default() += 1,
             LastAttempt::Failed => *self.gave_up.entry(invocation.attempts).or_default() += 1,
+            LastAttempt::InPart => self.in_part += 1,
             LastAttempt::UpstreamError => self.ended_in_upstream_error += 1,
         }
     }
@@ -135,6 +140,7 @@ mod tests {
     use crate::ledger::Mode;
 
     const OK: (Outcome, u16) = (Outcome::Answered, 200);
+    const IN_PART: (Outcome, u16) = (Outcome::Injected, 200);
     const THROTTLED: (Outcome, u16) = (Outcome::Injected, 400);
 
     fn attempt(id: &str, (outcome, status): (Outcome, u16), struck: bool) -> Entry {
@@ -151,6 +157,19 @@ mod tests {
             invocations.count(&attempt(id, *end, *struck));
         }
         invocations.totals()
+    }
+
+    #[test]
+    fn a_call_some_of_whose_items_failed_neither_recovered_nor_gave_up() {
+        let mut invocations = Invocations::new(NonZeroUsize::new(9).unwrap());
+        for (id, how) in [("a", IN_PART), ("b", THROTTLED)] {
+            let mut entry = attempt(id, how, true);
+            entry.items_failed = 3;
+            invocations.count(&entry);
+        }
+        let totals = invocations.totals();
+        assert_eq!((totals.met_fault, totals.in_part), (2, 1));
+        assert_eq!(totals.gave_up, BTreeMap::from([(1, 1)]));
     }
 
     #[test]

@@ -10,6 +10,7 @@
 mod entry;
 mod file;
 mod invocation;
+mod items;
 mod stats;
 mod summary;
 
@@ -21,10 +22,15 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 pub use entry::{Entry, Mode, Outcome, Side};
 pub use file::LedgerError;
 pub use invocation::InvocationTotals;
+pub use items::ItemsLine;
 pub use stats::{Counts, Exchanges, OperationRow};
 pub use summary::{Connections, RuleLine, Run, Summary};
 
+use crate::aws::batch::Item;
+use crate::aws::request::Reading;
+use crate::profile::RuleName;
 use file::LedgerFile;
+use items::Items;
 use stats::Statistics;
 
 /// Everything that happened. Shared by all connections.
@@ -32,6 +38,7 @@ use stats::Statistics;
 pub struct Ledger {
     arrivals: AtomicU64,
     statistics: Mutex<Statistics>,
+    items: Items,
     file: Option<LedgerFile>,
 }
 
@@ -39,7 +46,8 @@ impl Ledger {
     /// An empty ledger, which also writes each entry to `file` if there is one. A file that exists is overwritten, with a warning.
     pub fn open(file: Option<&Path>) -> Result<Self, LedgerError> {
         let file = file.map(LedgerFile::create).transpose()?;
-        Ok(Self { arrivals: AtomicU64::new(0), statistics: Mutex::new(Statistics::new(MOST_INVOCATIONS)), file })
+        let statistics = Mutex::new(Statistics::new(MOST_INVOCATIONS));
+        Ok(Self { arrivals: AtomicU64::new(0), statistics, items: Items::new(MOST_ITEMS), file })
     }
 
     /// The number of an exchange that just arrived, from 1.
@@ -56,8 +64,24 @@ impl Ledger {
         }
     }
 
+    /// Whether items of this operation failed and were not carried out since.
+    pub fn awaits_items(&self, reading: &Reading) -> bool {
+        self.items.awaits(reading)
+    }
+
+    /// A rule let these items of a batch fail.
+    pub fn items_failed<'a>(&self, rule: &RuleName, reading: &Reading, items: impl Iterator<Item = &'a Item>) {
+        self.items.failed(rule, reading, items);
+    }
+
+    /// These items of a batch were carried out.
+    pub fn items_done<'a>(&self, reading: &Reading, items: impl Iterator<Item = &'a Item>) {
+        self.items.done(reading, items);
+    }
+
     /// The figures as they stand.
-    pub fn summary(&self, run: Run) -> Summary {
+    pub fn summary(&self, mut run: Run) -> Summary {
+        run.rules.iter_mut().for_each(|line| line.items = self.items.line(&line.name));
         let snapshot = self.statistics().snapshot();
         Summary::new(run, snapshot)
     }
@@ -74,6 +98,9 @@ impl Ledger {
 
 /// SDK calls remembered with their attempts: some eight megabytes.
 const MOST_INVOCATIONS: NonZeroUsize = NonZeroUsize::new(100_000).unwrap();
+
+/// Items remembered that failed and were not carried out since: some ten megabytes.
+const MOST_ITEMS: NonZeroUsize = NonZeroUsize::new(100_000).unwrap();
 
 #[cfg(test)]
 mod tests {
@@ -153,7 +180,8 @@ mod tests {
                     "p50_us": 900, "p95_us": 900, "p99_us": 900, "max_us": 900,
                 }],
                 "invocations": {
-                    "seen": 1, "attempts": 1, "met_fault": 0, "recovered": {}, "gave_up": {}, "ended_in_upstream_error": 0,
+                    "seen": 1, "attempts": 1, "met_fault": 0, "recovered": {}, "gave_up": {}, "in_part": 0,
+                    "ended_in_upstream_error": 0,
                     "not_correlatable": 0, "evicted": 0,
                 },
                 "foreign": {},

@@ -7,6 +7,7 @@ use compact_str::CompactString;
 use serde::{Serialize, Serializer};
 
 use super::invocation::InvocationTotals;
+use super::items::ItemsLine;
 use super::stats::{Counts, Exchanges, OperationRow, Snapshot};
 
 /// A run's figures. Serialised, it is `--summary` (`docs/report.md`).
@@ -63,6 +64,9 @@ pub struct RuleLine {
     /// What it could not judge, each the rest of a sentence that begins with its name.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub remarks: Vec<String>,
+    /// What became of the items that it let fail.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub items: Option<ItemsLine>,
 }
 
 /// Signs of life that are not exchanges.

@@ -28,6 +28,8 @@ pub enum Skip {
     TooManyActive,
     /// `limit` was used up.
     OverLimit,
+    /// It struck, and the request was no batch with items that were chosen.
+    NoItems,
     /// It struck, and the answer had nothing for it to change.
     NothingThere,
     /// It struck, and the request's body was too large to be kept.
@@ -36,7 +38,7 @@ pub enum Skip {
 
 impl Skip {
     /// All of them, in that order.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Unsuited,
         Self::Uncounted,
         Self::OutsideCalls,
@@ -48,6 +50,7 @@ impl Skip {
         Self::AnsweredBefore,
         Self::TooManyActive,
         Self::OverLimit,
+        Self::NoItems,
         Self::NothingThere,
         Self::TooLarge,
     ];
@@ -80,7 +83,11 @@ impl Skip {
                 written("max_active", schedule.max_active.map(|most| most.to_string()))
             ),
             Self::OverLimit => "came after its limit".to_owned(),
+            Self::NoItems => "was no batch, or none of its items was chosen".to_owned(),
             Self::NothingThere => "got an answer that had nothing for it to change".to_owned(),
+            Self::TooLarge if rule.faults().iter().any(|fault| fault.rewrites()) => {
+                "had a body of more than 8 MiB, too large to be kept and taken apart".to_owned()
+            }
             Self::TooLarge => "had a body of more than 1 MiB, too large to be kept and sent again".to_owned(),
         }
     }

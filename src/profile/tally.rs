@@ -88,7 +88,7 @@ impl RuleTally {
             let (lack, per) = (skip::lack(self.per), self.per.as_str());
             remarks.push(format!("passed over {uncounted} that {lack}, which `per: {per}` needs"));
         }
-        for skip in [Skip::NothingThere, Skip::TooLarge].into_iter().filter(|_| self.fired > 0) {
+        for skip in [Skip::NoItems, Skip::NothingThere, Skip::TooLarge].into_iter().filter(|_| self.fired > 0) {
             if let Some((_, count, told)) = self.passed_over.iter().find(|(other, ..)| *other == skip) {
                 remarks.push(format!("did nothing to {count}, which {told}"));
             }

@@ -10,7 +10,7 @@ use smallvec::SmallVec;
 use super::{RuleName, state::Holds};
 use crate::{
     aws::protocol::event_stream::Break,
-    fault::{Breach, Corruption, Down, Dribble, Effect, Instead, Up},
+    fault::{Breach, Corruption, Down, Dribble, Effect, Instead, Up, partial::Partial},
     units::{Offset, Speed},
 };
 
@@ -19,6 +19,8 @@ use crate::{
 pub struct Verdict {
     /// What the client gets in place of the far end's answer, and the rule that gives it.
     pub instead: Option<(RuleName, Instead)>,
+    /// Which items of a batch fail, and the rule that says so; never beside `instead`.
+    pub partly: Option<(RuleName, Box<Partial>)>,
     /// How long to hold the request (or what comes in its place) back: the sum over all rules.
     pub delay: Duration,
     /// What happens on the way.
@@ -59,7 +61,7 @@ pub struct Shape {
 impl Verdict {
     /// Whether a rule has already decided who answers; later ones of that kind do not fire.
     pub fn is_settled(&self) -> bool {
-        self.instead.is_some()
+        self.instead.is_some() || self.partly.is_some()
     }
 
     /// Whether the request goes on to the far end, whatever becomes of it there.
@@ -73,6 +75,9 @@ impl Verdict {
             Effect::Before(delay) => self.delay = self.delay.saturating_add(delay),
             Effect::Instead(instead) => {
                 self.instead.get_or_insert_with(|| (rule.clone(), instead));
+            }
+            Effect::Partly(partial) => {
+                self.partly.get_or_insert_with(|| (rule.clone(), partial));
             }
             Effect::Up(up) => self.shape().add_up(rule, up),
             Effect::Down(down) => self.shape().add_down(rule, down),

@@ -56,6 +56,11 @@ impl Ahead {
             .collect()
     }
 
+    /// Another body in its place.
+    pub(super) fn replace(&mut self, body: Bytes) {
+        self.0 = vec![Ok(Frame::data(body))];
+    }
+
     /// Whether nothing was read.
     pub(super) fn is_empty(&self) -> bool {
         self.0.is_empty()

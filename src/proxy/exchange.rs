@@ -178,6 +178,18 @@ impl Exchange {
         self.take_back(rule, Skip::TooLarge);
     }
 
+    /// A rule that struck found no batch, or chose none of its items.
+    pub fn has_no_items(&mut self, rule: &RuleName) {
+        self.take_back(rule, Skip::NoItems);
+    }
+
+    /// A rule lets so many items of its batch fail.
+    pub fn lets_fail(&mut self, items: usize) {
+        if let Some(entry) = self.entry.as_mut() {
+            entry.items_failed = u32::try_from(items).unwrap_or(u32::MAX);
+        }
+    }
+
     fn take_back(&mut self, rule: &RuleName, why: Skip) {
         if self.proxy.live.load().take_back(rule, why)
             && let Some(entry) = self.entry.as_mut()

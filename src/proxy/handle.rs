@@ -12,8 +12,8 @@ use super::approach;
 use super::exchange::{Exchange, ExchangeBody};
 use super::forward::{NoAnswer, forward};
 use super::inject::{self, Given};
-use super::own;
 use super::route::{self, Addressed, Connection};
+use super::{batch, own};
 use crate::aws::protocol;
 use crate::aws::request::{self, AwsRequest, Foreign, Head, MOST_OF_BODY};
 use crate::aws::{member, resource};
@@ -55,6 +55,19 @@ pub async fn handle(
     };
     exchange.decided(&verdict);
     inject::before(&verdict).await;
+    if let Ok(aws) = &aws
+        && batch::is_wanted(&proxy, aws, &verdict)
+    {
+        let way = batch::Way {
+            proxy: &proxy,
+            connection: &connection,
+            addressed: &addressed,
+            route: &route,
+            aws,
+            verdict: &verdict,
+        };
+        return Box::pin(way.carry(request, ahead, exchange)).await;
+    }
     let (Some((rule, instead)), Ok(aws)) = (&verdict.instead, &mut aws) else {
         return match forward(&proxy, &connection, &route, request, ahead, &mut exchange, &verdict).await {
             Ok(answer) => Ok(inject::answer(exchange, answer, &verdict, aws.as_ref().ok()).await),
@@ -75,14 +88,14 @@ pub async fn handle(
 }
 
 /// The far end has not answered: what it did instead is done to the client, or Squall says why.
-async fn no_answer(exchange: Exchange, why: NoAnswer) -> Result<Response<ExchangeBody>, StreamReset> {
+pub(super) async fn no_answer(exchange: Exchange, why: NoAnswer) -> Result<Response<ExchangeBody>, StreamReset> {
     match why {
         NoAnswer::Broken(broken) => Err(exchange.unanswered(&broken).await),
         NoAnswer::Own(answer) => Ok(exchange.own_answer(*answer)),
     }
 }
 
-fn head<'a>(addressed: &'a Addressed, request: &'a Request<Incoming>) -> Head<'a> {
+pub(super) fn head<'a>(addressed: &'a Addressed, request: &'a Request<Incoming>) -> Head<'a> {
     let uri = request.uri();
     let headers = request.headers();
     Head { method: request.method(), host: &addressed.host, path: uri.path(), query: uri.query(), headers }

@@ -79,11 +79,7 @@ pub async fn instead(
     {
         response.extensions_mut().insert(ReasonPhrase::from_static(reason.as_bytes()));
     }
-    if proxy.marked
-        && let Ok(rule) = HeaderValue::from_str(rule.as_str())
-    {
-        response.headers_mut().insert(FAULT, rule);
-    }
+    mark(proxy, &mut response, rule);
     if let Some(time) = verdict.shape.as_ref().and_then(|shape| shape.retry_after) {
         ask_to_wait(&mut response, time);
         exchange.asks_to_wait(time);
@@ -94,6 +90,15 @@ pub async fn instead(
     }
     exchange.is_injected();
     Ok(answer(exchange, response, verdict, Some(aws)).await)
+}
+
+/// Says on an injected answer which rule gave it.
+pub fn mark(proxy: &Proxy, response: &mut Response<ResponseBody>, rule: &RuleName) {
+    if proxy.marked
+        && let Ok(rule) = HeaderValue::from_str(rule.as_str())
+    {
+        response.headers_mut().insert(FAULT, rule);
+    }
 }
 
 /// Gives the client an answer, with all that is to happen to it on its way down.
@@ -202,7 +207,7 @@ fn reset(scope: Scope) -> Ending {
     }
 }
 
-fn into_response(synthetic: SyntheticResponse) -> Response<ResponseBody> {
+pub(super) fn into_response(synthetic: SyntheticResponse) -> Response<ResponseBody> {
     let mut response = Response::new(ResponseBody::Own(Some(synthetic.body)));
     *response.status_mut() = synthetic.status;
     *response.headers_mut() = synthetic.headers;

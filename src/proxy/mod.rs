@@ -5,6 +5,7 @@
 
 mod ahead;
 mod approach;
+mod batch;
 pub mod connection;
 mod corrupt;
 pub mod destination;

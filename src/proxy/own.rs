@@ -26,6 +26,8 @@ pub enum Reason {
     NoRealHost,
     /// An endpoint request came, and nobody said where the emulator is.
     NoUpstream,
+    /// A rule took items out of a batch, and the far end's answer to the others is none that theirs can be joined with.
+    NotJoined,
     /// The far end cannot be reached.
     UpstreamUnreachable,
 }
@@ -40,6 +42,7 @@ impl Reason {
             Self::NoCredentials => "no-credentials",
             Self::NoRealHost => "no-real-host",
             Self::NoUpstream => "no-upstream",
+            Self::NotJoined => "not-joined",
             Self::UpstreamUnreachable => "upstream-unreachable",
         }
     }
@@ -52,6 +55,7 @@ impl Reason {
             | Self::NoCredentials
             | Self::NoRealHost
             | Self::NoUpstream
+            | Self::NotJoined
             | Self::UpstreamUnreachable => StatusCode::BAD_GATEWAY,
         }
     }

@@ -5,7 +5,7 @@ use std::fmt::{self, Write as _};
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 
 use super::Hints;
-use crate::ledger::{InvocationTotals, OperationRow, RuleLine, Summary};
+use crate::ledger::{InvocationTotals, ItemsLine, OperationRow, RuleLine, Summary};
 
 /// How the report may look.
 #[derive(Clone, Copy, Debug, Default)]
@@ -109,6 +109,9 @@ fn calls(out: &mut String, totals: &InvocationTotals) -> fmt::Result {
     for (attempts, number) in &totals.gave_up {
         writeln!(out, "  {number} gave up after {}", counted(u64::from(*attempts), "attempt"))?;
     }
+    if totals.in_part > 0 {
+        writeln!(out, "  {} went well but for some items of their batches", totals.in_part)?;
+    }
     if totals.ended_in_upstream_error > 0 {
         writeln!(out, "  {} ended in an error of the upstream's own", totals.ended_in_upstream_error)?;
     }
@@ -164,12 +167,33 @@ fn trouble(out: &mut String, summary: &Summary) -> fmt::Result {
 }
 
 fn rule(out: &mut String, line: &RuleLine) -> fmt::Result {
-    let RuleLine { name, matched, fired, why_never, remarks } = line;
+    let RuleLine { name, matched, fired, why_never, remarks, items } = line;
     match why_never {
         Some(why) => writeln!(out, "Rule {name} never fired: {why}.")?,
         None => writeln!(out, "Rule {name} fired {} ({matched} matched).", times(*fired))?,
     }
-    remarks.iter().try_for_each(|remark| writeln!(out, "Rule {name} {remark}."))
+    remarks.iter().try_for_each(|remark| writeln!(out, "Rule {name} {remark}."))?;
+    items.as_ref().map_or(Ok(()), |items| batches(out, name, items))
+}
+
+/// What became of the items that a rule let fail.
+fn batches(out: &mut String, rule: &str, line: &ItemsLine) -> fmt::Result {
+    let ItemsLine { failed, lost, names, forgotten } = line;
+    write!(out, "Rule {rule} let {} fail; ", counted(*failed, "item"))?;
+    let told = &names[..names.len().min(MOST_NAMES)];
+    match lost {
+        0 => write!(out, "all of them were sent again with success")?,
+        1 => write!(out, "1 was never sent again with success: {}", told.join(", "))?,
+        more => write!(out, "{more} were never sent again with success: {}", told.join(", "))?,
+    }
+    let unnamed = lost.saturating_sub(told.len() as u64);
+    if unnamed > 0 {
+        write!(out, " and {unnamed} more")?;
+    }
+    match forgotten {
+        0 => writeln!(out, "."),
+        more => writeln!(out, ". Of {more} nothing can be told: too many waited."),
+    }
 }
 
 /// What was none of our business.
@@ -185,6 +209,9 @@ fn passed(out: &mut String, summary: &Summary) -> fmt::Result {
     }
     Ok(())
 }
+
+/// A line names so many; the summary more.
+const MOST_NAMES: usize = 20;
 
 /// `1 call`, `2 calls`.
 pub(super) fn counted(number: u64, what: &str) -> String {
@@ -256,6 +283,24 @@ mod tests {
         let slow =
             RuleLine { name: "slow".into(), why_never: Some("no request was for sqs".into()), ..RuleLine::default() };
         ledger.summary(run(vec![throttle, slow]))
+    }
+
+    #[test]
+    fn items_that_were_lost_are_named_and_those_that_came_again_are_not() {
+        let told = |lost, names: &[&str], forgotten| {
+            let names = names.iter().map(|name| (*name).into()).collect();
+            let items = Some(ItemsLine { failed: 30, lost, names, forgotten });
+            let mut out = String::new();
+            rule(&mut out, &RuleLine { name: "r".into(), matched: 1, fired: 1, items, ..RuleLine::default() }).unwrap();
+            out.lines().nth(1).unwrap().to_owned()
+        };
+        assert_eq!(told(0, &[], 0), "Rule r let 30 items fail; all of them were sent again with success.");
+        assert_eq!(told(1, &["t/1"], 0), "Rule r let 30 items fail; 1 was never sent again with success: t/1.");
+        let many = told(25, &["x"; 25], 4);
+        assert!(
+            many.contains("25 were never sent") && many.contains("x, x and 5 more. Of 4 nothing can be told"),
+            "{many}"
+        );
     }
 
     #[test]

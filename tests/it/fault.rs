@@ -5,6 +5,7 @@ mod approach;
 mod changed;
 mod ended;
 mod late;
+mod partial;
 mod streams;
 
 use std::path::Path;

@@ -300,3 +300,48 @@ async fn faults_are_injected_in_front_of_real_aws_too() {
     assert_eq!(client::exchange(&mut client::connect(squall.address).await, call.request()).await.status(), 200);
     verify_signatures(&aws.only_request()).unwrap();
 }
+
+#[tokio::test]
+async fn a_batch_without_the_items_that_fail_is_signed_for_what_is_left() {
+    let rule = "rules: [{name: lossy, match: {operation: BatchWriteItem}, fault: {partial: first 1}}]";
+    let answer = |_: &Request| {
+        let body = "{\"UnprocessedItems\": {}}";
+        format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}", body.len()).into_bytes()
+    };
+    let body = br#"{"RequestItems": {"t": [{"DeleteRequest": {"Key": {"id": {"S": "1"}}}}, {"DeleteRequest": {"Key": {"id": {"N": "2.0"}}}}]}}"#;
+    let more = vec![("x-amz-target", "DynamoDB_20120810.BatchWriteItem".to_owned())];
+    let straight = "dynamodb.us-east-1.amazonaws.com";
+    for (what, host, payload) in [
+        ("to the endpoint", "127.0.0.1:4577", None),
+        ("straight to AWS", straight, None),
+        ("straight to AWS, with its hash", straight, Some(sha256(body))),
+    ] {
+        let aws = Upstream::tls(answer).await;
+        let squall = squall::profile(rule).in_front_of_aws(&aws, own_credentials()).run();
+        let call = Call { host, body: body.to_vec(), more: more.clone(), payload, ..call("dynamodb", "/") };
+        let stream = client::connect(squall.address).await;
+        let told = if host == straight {
+            drop(stream);
+            let stream = client::tunnel(squall.address, "dynamodb.us-east-1.amazonaws.com:443").await;
+            let mut stream = client::secure(stream, host, &squall.trust_anchor).await.unwrap();
+            client::exchange(&mut stream, call.request()).await
+        } else {
+            let mut stream = stream;
+            client::exchange(&mut stream, call.request()).await
+        };
+        assert_eq!((told.status(), told.field("x-squall-fault").as_deref()), (200, Some("lossy")), "{what}: {told:?}");
+        assert!(
+            told.text().contains(r#"{"UnprocessedItems":{"t":[{"DeleteRequest": {"Key": {"id": {"S": "1"}}}}]}}"#),
+            "{}",
+            told.text()
+        );
+        let arrived = aws.only_request();
+        let left = r#"{"RequestItems":{"t":[{"DeleteRequest": {"Key": {"id": {"N": "2.0"}}}}]}}"#;
+        assert_eq!(
+            (arrived.field("host"), String::from_utf8_lossy(&arrived.body).as_ref()),
+            (Some(straight), left),
+            "{what}"
+        );
+        verify_signatures(&arrived).unwrap_or_else(|why| panic!("{what}: {why}\n{}", arrived.head));
+    }
+}

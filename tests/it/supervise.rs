@@ -167,6 +167,35 @@ fn a_wrong_settings_file_is_a_usage_error_with_its_line() {
 }
 
 #[test]
+fn a_rule_that_rewrites_requests_needs_credentials_in_front_of_real_aws_and_none_before_an_emulator() {
+    let dir = tempfile::tempdir().unwrap();
+    let profile = dir.path().join("partial.yaml");
+    std::fs::write(
+        &profile,
+        "name: p\nrules: [{name: lossy, match: {operation: BatchWriteItem}, fault: {partial: 25%}}]\n",
+    )
+    .unwrap();
+    let arguments = ["--listen", "127.0.0.1:0", "--profile", profile.to_str().unwrap()];
+    let nobody = [("AWS_EC2_METADATA_DISABLED", "true")];
+    let status = squall(dir.path(), &arguments, &nobody).status().unwrap();
+    let told = said(dir.path());
+    assert!(
+        !status.success() && told.contains("rule `lossy` rewrites requests") && told.contains("--upstream"),
+        "{told}"
+    );
+    assert!(told.contains("AWS_ACCESS_KEY_ID"), "{told}");
+    let somebody = [("AWS_ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE"), ("AWS_SECRET_ACCESS_KEY", "secret")];
+    Supervised::start(squall(dir.path(), &arguments, &somebody), dir.path()).end();
+    assert!(
+        said(dir.path()).contains("what rules rewrite is signed anew with AccessKeyId(AKIA…MPLE)"),
+        "{}",
+        said(dir.path())
+    );
+    let emulator = [&arguments[..], &["--upstream", "http://127.0.0.1:9"]].concat();
+    Supervised::start(squall(dir.path(), &emulator, &nobody), dir.path()).end();
+}
+
+#[test]
 fn no_credentials_for_real_aws_are_told_in_words() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {

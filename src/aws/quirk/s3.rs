@@ -131,10 +131,15 @@ pub(super) fn text(code: &str) -> Option<&'static str> {
 
 /// `x-amz-request-id` and `x-amz-id-2`, which S3 Control sends beside the usual id.
 pub(in crate::aws) fn insert_ids(told: &Told<'_>, headers: &mut HeaderMap) -> String {
-    let host_id = told.stamp.text(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/", 75) + "=";
+    let host_id = host_id(told.stamp);
     insert(headers, HeaderName::from_static("x-amz-request-id"), &request_id(told.stamp));
     insert(headers, HeaderName::from_static("x-amz-id-2"), &host_id);
     host_id
+}
+
+/// What looks like base64.
+pub(in crate::aws) fn host_id(stamp: &Stamp) -> String {
+    stamp.text(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/", 75) + "="
 }
 
 /// 16 capitals and digits.

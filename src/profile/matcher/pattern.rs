@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::units::wildcard;
+
 /// A text with wildcards: `*` for any run of characters, `?` for one.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) struct Pattern(pub(super) String);
@@ -11,29 +13,9 @@ impl Pattern {
         !self.0.contains(['*', '?'])
     }
 
-    /// Whether a text fits. Takes time in proportion to pattern times text at worst: on a mismatch only the last `*` is widened.
+    /// Whether a text fits.
     pub(super) fn fits(&self, text: &str) -> bool {
-        let (pattern, text) = (self.0.as_bytes(), text.as_bytes());
-        let (mut p, mut t) = (0, 0);
-        let mut star: Option<(usize, usize)> = None;
-        while t < text.len() {
-            match pattern.get(p) {
-                Some(b'*') => {
-                    star = Some((p, t));
-                    p += 1;
-                }
-                Some(&c) if c == b'?' || c == text[t] => {
-                    p += 1;
-                    t += 1;
-                }
-                _ => {
-                    let Some((at, taken)) = star else { return false };
-                    star = Some((at, taken + 1));
-                    (p, t) = (at + 1, taken + 1);
-                }
-            }
-        }
-        pattern[p..].iter().all(|c| *c == b'*')
+        wildcard::fits(&self.0, text)
     }
 }
 
