@@ -55,7 +55,10 @@ fn summary(loaded: &Loaded, stdout: &mut dyn Write) -> io::Result<()> {
     };
     let seed = written_seed(loaded).map_or_else(|| "drawn at each start".to_owned(), |seed| seed.to_string());
     writeln!(stdout, "ok: {}: {rules}, seed {seed}{warnings}", plan.name())?;
-    plan.rules().iter().try_for_each(|rule| writeln!(stdout, "  {rule}"))
+    plan.rules().iter().try_for_each(|rule| {
+        writeln!(stdout, "  {rule}")?;
+        rule.on_real_aws().try_for_each(|care| writeln!(stdout, "    on real AWS {care}"))
+    })
 }
 
 fn as_json(checked: &Result<Loaded, LoadError>) -> Value {
@@ -80,6 +83,7 @@ fn rule_as_json(rule: &Rule) -> Value {
         "when": rule.schedule().to_string(),
         "faults": rule.faults().iter().map(ToString::to_string).collect::<Vec<_>>(),
         "answers": rule.is_terminal(),
+        "on_real_aws": rule.on_real_aws().collect::<Vec<_>>(),
     })
 }
 
@@ -175,7 +179,7 @@ mod tests {
         assert_eq!((code, stderr.as_str()), (0, ""));
         assert_eq!((&told["ok"], &told["seed"]), (&json!(true), &json!(null)));
         let rule = json!({
-            "name": "dynamodb-throttle", "match": "dynamodb", "when": "30%, per invocation", "faults": ["throttle"], "answers": true,
+            "name": "dynamodb-throttle", "match": "dynamodb", "when": "30%, per invocation", "faults": ["throttle"], "answers": true, "on_real_aws": [],
         });
         assert_eq!(told["rules"], json!([rule]));
 

@@ -55,7 +55,14 @@ pub fn start(running: &Running) {
     if let Some(via) = proxy.upstream.dialer().via() {
         line(&format!("going out through the proxy {}", via.proxy()));
     }
-    line(&format!("profile: {}", plan(&proxy.live.load().plan)));
+    let plan_now = &proxy.live.load().plan;
+    line(&format!("profile: {}", plan(plan_now)));
+    if proxy.destinations.may_reach_real_aws() {
+        for rule in plan_now.rules() {
+            rule.on_real_aws()
+                .for_each(|care| line(&format!("careful, this is real AWS: by the rule `{}` {care}", rule.name())));
+        }
+    }
 }
 
 /// What will happen to requests: `dynamodb-throttle, 1 rule; seed 42`.

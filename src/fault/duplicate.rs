@@ -31,6 +31,10 @@ impl Fault for Duplicate {
     fn effect(&self, _: &AwsRequest, _: &mut Draw) -> Effect {
         Effect::Up(Up::Send(self.0))
     }
+
+    fn on_real_aws(&self) -> Option<&'static str> {
+        Some("what is sent again is carried out again, for good")
+    }
 }
 
 impl fmt::Display for Duplicate {

@@ -52,6 +52,11 @@ impl Fault for Error {
 
     fn doubt(&self, operations: &[(&'static Service, &'static Operation)]) -> Option<Complaint> {
         let code = self.error.code.as_str();
+        let is_head = |(_, operation): &(_, &Operation)| operation.route.is_some_and(|(method, _)| method == "HEAD");
+        if !operations.is_empty() && operations.iter().all(is_head) {
+            let complaint = format!("the answer to a HEAD carries no code: clients see the status of `{code}` only");
+            return Some(Complaint::new(self.code_at, complaint));
+        }
         if operations.is_empty()
             || is_common(code)
             || operations.iter().any(|(service, o)| may_answer(service, o, code))

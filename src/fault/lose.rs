@@ -45,6 +45,10 @@ impl Fault for Lose {
     fn is_terminal(&self) -> bool {
         true
     }
+
+    fn on_real_aws(&self) -> Option<&'static str> {
+        Some("requests are carried out there for good, and the program is told that they are not")
+    }
 }
 
 impl fmt::Debug for Lose {

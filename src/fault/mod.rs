@@ -86,6 +86,11 @@ pub trait Fault: fmt::Debug + fmt::Display + Send + Sync {
         false
     }
 
+    /// What should be known before it is let loose on real AWS, if anything.
+    fn on_real_aws(&self) -> Option<&'static str> {
+        None
+    }
+
     /// Why real AWS would not show the fault on any of these operations, if so; told as a warning when a profile is loaded.
     fn doubt(&self, _operations: &[(&'static Service, &'static Operation)]) -> Option<Complaint> {
         None

@@ -8,13 +8,10 @@ use std::{collections::HashMap, path::Path};
 use super::{
     RuleName,
     dice::draw_seed,
+    lint,
     plan::Plan,
     problem::{LoadError, Problem},
     schema::{Profile, Rule},
-};
-use crate::aws::{
-    catalog::{Operation, Service},
-    request::{AwsRequest, Protocol, Reading},
 };
 use crate::fault::written::{At, Complaint, nearest, yaml};
 
@@ -68,8 +65,14 @@ fn compile(sources: &[Source], seed: Option<u64>, or: impl FnOnce() -> u64) -> R
     check_names(&profiles, &mut problems);
     check_aliases(&profiles, &mut problems);
     let written = check_seeds(&profiles, seed, &mut problems);
-    for (source, profile) in &profiles {
-        problems.extend(profile.rules.iter().flat_map(doubts).map(|complaint| Problem::warning(source, complaint)));
+    let rules: Vec<_> =
+        profiles.iter().flat_map(|(source, profile)| profile.rules.iter().map(move |rule| (*source, rule))).collect();
+    let all: Vec<&Rule> = rules.iter().map(|(_, rule)| *rule).collect();
+    // Beside mistakes, only what there is to say against a rule by itself.
+    let is_whole = problems.is_empty();
+    for (number, (source, _)) in rules.iter().enumerate() {
+        let first = if is_whole { 0 } else { number };
+        problems.extend(lint::doubts(&all[first..=number]).into_iter().map(|complaint| Problem::warning(source, complaint)));
     }
     if problems.iter().any(|problem| !problem.is_warning()) {
         return Err(LoadError::new(problems));
@@ -184,28 +187,6 @@ fn check_seeds(profiles: &[(&Source, Profile)], given: Option<u64>, problems: &m
         }
     }
     first
-}
-
-fn doubts(rule: &Rule) -> Vec<Complaint> {
-    let operations = rule.matcher.operations();
-    rule.faults.iter().filter_map(|fault| fault.doubt(&operations)).chain(never_suited(rule, &operations)).collect()
-}
-
-/// A rule whose faults can do nothing to any of its operations can never strike.
-fn never_suited(rule: &Rule, operations: &[(&'static Service, &'static Operation)]) -> Option<Complaint> {
-    let request = |(service, operation): &(&'static Service, &'static Operation)| {
-        let protocol = service.protocols.first().copied().unwrap_or(Protocol::Json11);
-        AwsRequest::of(Reading { service, operation: Some(operation) }, protocol)
-    };
-    let suited = |o| rule.faults.iter().any(|fault| fault.suits(&request(o)));
-    if operations.is_empty() || operations.iter().any(suited) {
-        return None;
-    }
-    let words: Vec<String> = rule.faults.iter().map(ToString::to_string).collect();
-    Some(Complaint::new(
-        rule.name_at,
-        format!("no operation that this rule matches can meet its fault: {}", words.join(" + ")),
-    ))
 }
 
 fn name_of(source: &Source, profile: &Profile) -> String {

@@ -105,6 +105,16 @@ impl Matcher {
         all.collect()
     }
 
+    /// Whether its `not` lets nothing in that its keys let in.
+    pub(super) fn excludes_all(&self) -> bool {
+        self.not.iter().any(|not| not.cover(&self.keys))
+    }
+
+    /// Whether it fits all that another fits, as far as that shows in what was written.
+    pub(super) fn covers(&self, other: &Self) -> bool {
+        self.not.is_empty() && self.keys.cover(&other.keys)
+    }
+
     fn all_keys(&self) -> impl Iterator<Item = &Keys> {
         std::iter::once(&self.keys).chain(&self.not)
     }

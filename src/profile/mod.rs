@@ -20,6 +20,7 @@ pub mod dice;
 mod index;
 pub mod json_schema;
 mod judge;
+mod lint;
 pub mod live;
 pub mod load;
 mod matcher;

@@ -240,6 +240,11 @@ impl Rule {
         self.struck
     }
 
+    /// What should be known of it before it is let loose on real AWS.
+    pub fn on_real_aws(&self) -> impl Iterator<Item = &'static str> {
+        self.faults.iter().filter_map(|fault| fault.on_real_aws())
+    }
+
     /// Whether it answers in AWS's place.
     pub fn is_terminal(&self) -> bool {
         self.is_terminal

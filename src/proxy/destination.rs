@@ -58,6 +58,11 @@ impl Destinations {
         self.all.as_ref().filter(|_| self.by_service.is_empty())
     }
 
+    /// Whether any request may reach AWS itself.
+    pub fn may_reach_real_aws(&self) -> bool {
+        self.all.is_none() || self.reach_real_aws()
+    }
+
     /// Whether a request may have to be signed anew.
     pub fn reach_real_aws(&self) -> bool {
         self.each().any(|destination| matches!(destination, Destination::RealAws))

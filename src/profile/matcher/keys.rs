@@ -235,6 +235,43 @@ impl Keys {
         given.into_iter().find(|(_, given)| *given).map(|(key, _)| key)
     }
 
+    /// Whether they hold wherever others hold, as far as that shows: of services and operations by what they are, of all else by how it
+    /// is written.
+    pub(super) fn cover(&self, other: &Self) -> bool {
+        [
+            (&self.regions, &other.regions),
+            (&self.resources, &other.resources),
+            (&self.accounts, &other.accounts),
+            (&self.access_keys, &other.access_keys),
+            (&self.principals, &other.principals),
+            (&self.user_agents, &other.user_agents),
+            (&self.hosts, &other.hosts),
+            (&self.methods, &other.methods),
+            (&self.paths, &other.paths),
+        ]
+        .into_iter()
+        .all(|(own, others)| own.is_none() || own == others)
+            && (self.attempts.is_none() || self.attempts == other.attempts)
+            && (self.headers.is_empty() || self.headers == other.headers)
+            && (self.body.is_empty() || self.body == other.body)
+            && self.cover_operations(other)
+    }
+
+    fn cover_operations(&self, other: &Self) -> bool {
+        if !self.is_bound_to_services() {
+            return true;
+        }
+        // Operations that nobody knows fit a service, but no operation.
+        let unknown_too = self.operations.is_none() || other.operations.is_some();
+        let within = |service: &'static Service| {
+            let others = other.operations_of(service);
+            self.allow(service) && self.operations.as_ref().is_none_or(|own| others.iter().all(|o| own.contains(o)))
+                || others.is_empty()
+        };
+        let others = catalog::services().iter().filter(|service| other.allow(service));
+        other.is_bound_to_services() && unknown_too && others.into_iter().all(within)
+    }
+
     /// Whether only requests of certain services fit.
     pub(super) fn is_bound_to_services(&self) -> bool {
         self.services.is_some() || self.operations.is_some()
