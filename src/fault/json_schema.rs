@@ -51,8 +51,10 @@ fn of_value(value: Value) -> Json {
         Value::Duration => pattern(DURATION),
         Value::Fault => json!({"type": ["string", "object"]}),
         Value::Items => json!({"anyOf": [
-            pattern(SHARE), pattern(r"^(first [0-9]+|every [0-9]+(st|nd|rd|th))$"),
-            {"type": "object", "properties": {"keys": {"type": "string"}}, "required": ["keys"], "additionalProperties": false},
+            pattern(SHARE),
+            {"type": "number", "exclusiveMinimum": 0, "maximum": 1},
+            pattern(r"^(first +[1-9][0-9]*|every +[1-9][0-9]*(st|nd|rd|th)?)$"),
+            {"type": "object", "properties": {"keys": {"type": ["string", "number"]}}, "required": ["keys"], "additionalProperties": false},
         ]}),
         Value::Members => json!({"type": "object"}),
         Value::Number => json!({"type": ["integer", "string"], "minimum": 0}),
