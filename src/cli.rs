@@ -59,6 +59,8 @@ pub enum Command {
     Explain(ExplainArgs),
     /// List what can go wrong, or tell all of one kind of fault.
     Faults(FaultsArgs),
+    /// List the ready-made profiles, or print one.
+    Profiles(ProfilesArgs),
     /// Print the profile language as a JSON Schema, for editors.
     #[command(after_help = SCHEMA_HELP)]
     Schema,
@@ -167,6 +169,17 @@ pub struct FaultsArgs {
     /// A fault, by its word in profiles.
     #[arg(value_name = "KIND")]
     pub kind: Option<String>,
+    /// How to print it.
+    #[arg(long, value_enum, default_value_t = Output::Text)]
+    pub output: Output,
+}
+
+/// `squall profiles`
+#[derive(Debug, Args)]
+pub struct ProfilesArgs {
+    /// A ready-made profile.
+    #[arg(value_name = "NAME")]
+    pub name: Option<String>,
     /// How to print it.
     #[arg(long, value_enum, default_value_t = Output::Text)]
     pub output: Output,

@@ -32,6 +32,7 @@ fn main() -> ExitCode {
         Command::Explain(args) => command::explain::main(&args),
         Command::Faults(args) => command::faults::main(&args),
         Command::Man(args) => command::definitions::man(&args),
+        Command::Profiles(args) => command::profiles::main(&args),
         Command::Run(args) => command::run::main(&args),
         Command::Schema => command::schema::main(),
         Command::Serve(args) => command::serve::main(&args),

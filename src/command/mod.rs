@@ -15,6 +15,7 @@ pub mod faults;
 pub mod hints;
 pub mod keystore;
 pub mod launch;
+pub mod profiles;
 pub mod reload;
 pub mod run;
 pub mod schema;

@@ -72,7 +72,9 @@ fn compile(sources: &[Source], seed: Option<u64>, or: impl FnOnce() -> u64) -> R
     let is_whole = problems.is_empty();
     for (number, (source, _)) in rules.iter().enumerate() {
         let first = if is_whole { 0 } else { number };
-        problems.extend(lint::doubts(&all[first..=number]).into_iter().map(|complaint| Problem::warning(source, complaint)));
+        problems.extend(
+            lint::doubts(&all[first..=number]).into_iter().map(|complaint| Problem::warning(source, complaint)),
+        );
     }
     if problems.iter().any(|problem| !problem.is_warning()) {
         return Err(LoadError::new(problems));
@@ -201,11 +203,28 @@ const TOLD: usize = 25;
 
 const READY_MADE: &[(&str, &str)] = &[
     ("aws-brownout", include_str!("../../profiles/aws-brownout.yaml")),
+    ("az-latency", include_str!("../../profiles/az-latency.yaml")),
+    ("bedrock-stream-cut", include_str!("../../profiles/bedrock-stream-cut.yaml")),
+    ("brownout-then-recovery", include_str!("../../profiles/brownout-then-recovery.yaml")),
     ("calm", include_str!("../../profiles/calm.yaml")),
+    ("dynamodb-hot-partition", include_str!("../../profiles/dynamodb-hot-partition.yaml")),
+    ("dynamodb-partial-batch", include_str!("../../profiles/dynamodb-partial-batch.yaml")),
     ("dynamodb-throttle", include_str!("../../profiles/dynamodb-throttle.yaml")),
+    ("dynamodb-transaction-conflict", include_str!("../../profiles/dynamodb-transaction-conflict.yaml")),
+    ("expired-credentials", include_str!("../../profiles/expired-credentials.yaml")),
     ("first-attempt-fails", include_str!("../../profiles/first-attempt-fails.yaml")),
+    ("flaky-network", include_str!("../../profiles/flaky-network.yaml")),
+    ("kinesis-shard-limit", include_str!("../../profiles/kinesis-shard-limit.yaml")),
+    ("kms-throttle", include_str!("../../profiles/kms-throttle.yaml")),
+    ("lambda-concurrency", include_str!("../../profiles/lambda-concurrency.yaml")),
+    ("lost-replies", include_str!("../../profiles/lost-replies.yaml")),
+    ("region-outage", include_str!("../../profiles/region-outage.yaml")),
     ("s3-slowdown", include_str!("../../profiles/s3-slowdown.yaml")),
+    ("s3-truncated-get", include_str!("../../profiles/s3-truncated-get.yaml")),
+    ("service-quota", include_str!("../../profiles/service-quota.yaml")),
     ("slow-300ms", include_str!("../../profiles/slow-300ms.yaml")),
+    ("sqs-duplicate-delivery", include_str!("../../profiles/sqs-duplicate-delivery.yaml")),
+    ("sts-outage", include_str!("../../profiles/sts-outage.yaml")),
 ];
 
 #[cfg(test)]
