@@ -122,7 +122,7 @@ fn every_ready_made_profile_is_compiled_in_and_does_what_is_written_beside_its_n
 fn all_ready_made_profiles_go_together() {
     let all: Vec<String> = ready_made().map(|(name, _)| name.to_owned()).collect();
     let alone: usize =
-        all.iter().map(|name| load(&read(&[name.clone()]).unwrap(), None).unwrap().plan.rules().len()).sum();
+        all.iter().map(|name| load(&read(std::slice::from_ref(name)).unwrap(), None).unwrap().plan.rules().len()).sum();
     assert_eq!(load(&read(&all).unwrap(), None).unwrap().plan.rules().len(), alone);
 }
 
