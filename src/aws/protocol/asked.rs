@@ -12,10 +12,10 @@ use crate::aws::{catalog::ErrorShape, protocol::Known};
 /// How many bytes of the request's body this error depends on: 0 where the head tells all.
 pub fn asks_body(request: &AwsRequest, head: &Head<'_>, error: &AwsError) -> usize {
     let (_, Known::ByOperation(shape) | Known::ByService(shape)) = best_known(request, &error.code) else { return 0 };
-    let lacks = |name: &str| lacks(shape, error, name);
-    if lacks("CancellationReasons") {
+    if has_reasons(shape) {
         return MOST_OF_TRANSACTION;
     }
+    let lacks = |name: &str| !error.members.iter().any(|(given, _)| given.eq_ignore_ascii_case(name));
     let is_about = shape.members.iter().any(|member| names_resource(member.name) && lacks(member.name));
     if is_about && request.resource.is_none() && resource::stands_in_body(request, head) { MOST_OF_BODY } else { 0 }
 }
@@ -23,17 +23,16 @@ pub fn asks_body(request: &AwsRequest, head: &Head<'_>, error: &AwsError) -> usi
 /// Takes from so much of the body what the error depends on.
 pub fn look_into(request: &mut AwsRequest, head: &Head<'_>, error: &AwsError, body: &[u8]) {
     let (_, Known::ByOperation(shape) | Known::ByService(shape)) = best_known(request, &error.code) else { return };
-    if lacks(shape, error, "CancellationReasons") {
+    if has_reasons(shape) {
         request.items = dynamodb::items(body);
     } else if request.resource.is_none() {
         request.is_about(resource::read(request, head, body));
     }
 }
 
-/// Whether the shape has a member of this name that was not given.
-fn lacks(shape: &ErrorShape, error: &AwsError, name: &str) -> bool {
-    shape.members.iter().any(|member| member.name == name)
-        && !error.members.iter().any(|(given, _)| given.eq_ignore_ascii_case(name))
+/// Whether it gives a reason for each item of a transaction.
+fn has_reasons(shape: &ErrorShape) -> bool {
+    shape.members.iter().any(|member| member.name == "CancellationReasons")
 }
 
 fn names_resource(member: &str) -> bool {
@@ -83,12 +82,14 @@ mod tests {
     }
 
     #[test]
-    fn reasons_that_are_given_need_no_body_and_are_told_in_the_message() {
+    fn reasons_that_are_given_are_those_of_the_first_items_and_told_in_the_message() {
+        let body = br#"{"TransactItems": [{"Put": {}}, {"Update": {}}, {"Delete": {}}]}"#;
         let given = [("CancellationReasons", json!([{"Code": "None"}, {"Code": "ThrottlingError"}]))];
-        let (asked, told) =
-            answer("DynamoDB_20120810.TransactWriteItems", "TransactionCanceledException", &given, b"{}");
-        assert_eq!(asked, 0);
-        assert!(told["Message"].as_str().unwrap().ends_with("[None, ThrottlingError]"), "{told}");
+        let (_, told) = answer("DynamoDB_20120810.TransactWriteItems", "TransactionCanceledException", &given, body);
+        assert!(told["Message"].as_str().unwrap().ends_with("[None, ThrottlingError, None]"), "{told}");
+        let (_, cut_off) =
+            answer("DynamoDB_20120810.TransactWriteItems", "TransactionCanceledException", &given, &body[..20]);
+        assert!(cut_off["Message"].as_str().unwrap().ends_with("[None, ThrottlingError]"), "{cut_off}");
     }
 
     #[test]

@@ -38,7 +38,7 @@ pub(super) fn fill<'a>(told: &Told<'a>, given: &'a Given) -> SmallVec<[Filled<'a
             Some(value @ (Value::Bool(_) | Value::Number(_))) if member.kind == MemberKind::String => {
                 Cow::Owned(value.to_string().into())
             }
-            Some(value) => Cow::Borrowed(value),
+            Some(value) => quirk::completed(told, member.name, value).map_or(Cow::Borrowed(value), Cow::Owned),
             None => Cow::Owned(plausible(member, told)?),
         };
         Some(Filled { name: member.name, value, in_header: member.in_header })

@@ -50,6 +50,14 @@ fn cancellation_reasons(told: &Told<'_>) -> Value {
     std::iter::once(to_blame).chain(std::iter::repeat_n(json!({"Code": "None"}), others)).collect()
 }
 
+/// Reasons that were given for the first items of a transaction: the others have none.
+pub(super) fn completed(told: &Told<'_>, name: &str, given: &Value) -> Option<Value> {
+    let (items, reasons) =
+        (told.request.items?.min(MOST_ITEMS), given.as_array().filter(|_| name == "CancellationReasons")?);
+    let others = items.checked_sub(reasons.len()).filter(|others| *others > 0)?;
+    Some(reasons.iter().cloned().chain(std::iter::repeat_n(json!({"Code": "None"}), others)).collect())
+}
+
 /// Whether reads or writes exceeded the table's capacity, and which table's, where that is known.
 fn throttling_reasons(told: &Told<'_>) -> Option<Value> {
     let verb = told.operation?.name;

@@ -52,6 +52,14 @@ pub(super) fn member(told: &Told<'_>, name: &str) -> Option<Value> {
     }
 }
 
+/// What was given for a member, where the service would say more.
+pub(super) fn completed(told: &Told<'_>, name: &str, given: &Value) -> Option<Value> {
+    match told.service?.name {
+        "dynamodb" => dynamodb::completed(told, name, given),
+        _ => None,
+    }
+}
+
 /// The service's own text for an error whose members are known.
 pub(super) fn message(told: &Told<'_>) -> Option<String> {
     match told.service?.name {

@@ -161,9 +161,19 @@ def dynamodb_partial_batch(client):
 
 def dynamodb_transaction_conflict(client):
     dynamodb = client("dynamodb", **STANDARD)
-    write = {"Put": {"TableName": "orders", "Item": ITEM}}
-    seen = outcomes(lambda: dynamodb.transact_write_items(TransactItems=[write]), 4)
-    return expect(seen == ["ok", "TransactionCanceledException"] * 2, f"{seen}")
+    writes = [{"Put": {"TableName": "orders", "Item": {"id": {"S": number}}}} for number in "23"]
+    reasons = []
+
+    def transact():
+        try:
+            dynamodb.transact_write_items(TransactItems=writes)
+        except dynamodb.exceptions.TransactionCanceledException as error:
+            reasons.append([reason["Code"] for reason in error.response["CancellationReasons"]])
+            raise
+
+    seen = outcomes(transact, 4)
+    right = seen == ["ok", "TransactionCanceledException"] * 2 and reasons == [["TransactionConflict", "None"]] * 2
+    return expect(right, f"{seen}, {reasons}")
 
 
 def expired_credentials(client):
