@@ -9,7 +9,7 @@ use http::StatusCode;
 
 use super::partial::Partial;
 use crate::{
-    aws::protocol::{AwsError, event_stream::Break},
+    aws::protocol::{AwsError, event_stream::Break, in_ok::FunctionError},
     units::{Bytes, Offset, Speed},
 };
 
@@ -41,6 +41,10 @@ pub enum Instead {
     Close,
     /// One of AWS's errors.
     Error(AwsError),
+    /// One of S3's errors, in an answer of status 200 that had begun well.
+    ErrorInOk(AwsError),
+    /// Lambda's answer of status 200 when the function has failed.
+    FunctionError(FunctionError),
     /// The page of the load balancer in front of the service.
     Gateway(StatusCode),
     /// Nothing, for so long or until the client gives up.
@@ -52,6 +56,11 @@ pub enum Instead {
 }
 
 impl Instead {
+    /// The same, if so once the far end has carried the request out.
+    pub(super) fn carried_out(self, is_carried_out: bool) -> Self {
+        if is_carried_out { Self::Lost(Box::new(self)) } else { self }
+    }
+
     /// What the client gets, whatever becomes of the request.
     pub fn at_last(&self) -> &Self {
         match self {

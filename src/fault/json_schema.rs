@@ -50,6 +50,7 @@ fn of_value(value: Value) -> Json {
         Value::Count => json!({"type": ["integer", "string"], "minimum": 1}),
         Value::Duration => pattern(DURATION),
         Value::Fault => json!({"type": ["string", "object"]}),
+        Value::Flag => json!({"enum": [true, false]}),
         Value::Items => json!({"anyOf": [
             pattern(SHARE),
             {"type": "number", "exclusiveMinimum": 0, "maximum": 1},

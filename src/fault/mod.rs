@@ -15,7 +15,9 @@ mod dribble;
 mod duplicate;
 mod effect;
 mod error;
+mod error_in_ok;
 mod event_stream;
+mod function_error;
 mod gateway;
 mod hang;
 mod idiom;
@@ -102,7 +104,7 @@ pub fn kinds() -> impl Iterator<Item = &'static FaultKind> {
     idiom::IDIOMS.iter().chain(KINDS.iter().copied())
 }
 
-static KINDS: [&FaultKind; 17] = [
+static KINDS: [&FaultKind; 19] = [
     &error::ERROR,
     &gateway::GATEWAY,
     &latency::LATENCY,
@@ -117,6 +119,8 @@ static KINDS: [&FaultKind; 17] = [
     &corrupt::CORRUPT,
     &lose::LOSE,
     &duplicate::DUPLICATE,
+    &error_in_ok::ERROR_IN_OK,
+    &function_error::FUNCTION_ERROR,
     &event_stream::EVENT_STREAM,
     &partial::PARTIAL,
     &retry_after::RETRY_AFTER,

@@ -17,7 +17,7 @@ use hyper::ext::ReasonPhrase;
 use super::exchange::{Exchange, ExchangeBody};
 use super::{Proxy, corrupt, forward, interrupt, unread};
 use crate::aws::gateway;
-use crate::aws::protocol::{self, Stamp, SyntheticResponse, event_stream};
+use crate::aws::protocol::{self, Stamp, SyntheticResponse, event_stream, in_ok};
 use crate::aws::request::AwsRequest;
 use crate::clock;
 use crate::fault::{Breach, Instead, Scope};
@@ -63,6 +63,8 @@ pub async fn instead(
     let instead = instead.at_last();
     let synthetic = match instead {
         Instead::Error(error) => protocol::synthesize(aws, error, &stamp),
+        Instead::ErrorInOk(error) => in_ok::error(aws, error, &stamp),
+        Instead::FunctionError(failure) => in_ok::function_error(failure, &stamp),
         Instead::Gateway(status) => gateway::page(*status, aws.head_only, &stamp),
         Instead::BrokenStream(how) => match event_stream::broken_off(aws, how, &stamp) {
             Some(answer) => answer,
