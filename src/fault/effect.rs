@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use http::StatusCode;
+use jiff::SignedDuration;
 
 use super::partial::Partial;
 use crate::{
@@ -82,6 +83,8 @@ pub enum Up {
 /// What happens to an answer on its way.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Down {
+    /// It tells the time of a clock that is off by so much, by which the request is judged too.
+    Clock(SignedDuration),
     /// Something in it is no longer right.
     Corrupt(Corruption),
     /// Its body ends at this place.

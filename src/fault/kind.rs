@@ -74,6 +74,8 @@ pub enum Value {
     Quantiles,
     /// `100/s`, `6000/m`, `1MB/s`
     Rate,
+    /// `10m`, `-10m`
+    Shift,
     /// `64KB`, `1MiB`
     Size,
     /// `64KB/s`
@@ -129,6 +131,7 @@ impl Value {
             Self::Offset => "share | size".to_owned(),
             Self::Quantiles => "map of durations".to_owned(),
             Self::Rate => "rate".to_owned(),
+            Self::Shift => "duration, with or without `-`".to_owned(),
             Self::Size => "size".to_owned(),
             Self::Speed => "speed".to_owned(),
             Self::Status => "status".to_owned(),

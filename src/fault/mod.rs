@@ -29,6 +29,7 @@ pub mod partial;
 mod refuse;
 mod reset;
 mod retry_after;
+mod skew;
 mod slow_close;
 mod truncate;
 pub mod written;
@@ -104,7 +105,7 @@ pub fn kinds() -> impl Iterator<Item = &'static FaultKind> {
     idiom::IDIOMS.iter().chain(KINDS.iter().copied())
 }
 
-static KINDS: [&FaultKind; 19] = [
+static KINDS: [&FaultKind; 20] = [
     &error::ERROR,
     &gateway::GATEWAY,
     &latency::LATENCY,
@@ -124,6 +125,7 @@ static KINDS: [&FaultKind; 19] = [
     &event_stream::EVENT_STREAM,
     &partial::PARTIAL,
     &retry_after::RETRY_AFTER,
+    &skew::SKEW,
 ];
 
 /// Reads what stands under `fault:`: a bare word, a map with one key per fault, or a list of both; at most one of them terminal.

@@ -7,6 +7,7 @@ mod ended;
 mod in_ok;
 mod late;
 mod partial;
+mod skewed;
 mod streams;
 
 use std::path::Path;
