@@ -57,6 +57,10 @@ impl Fault for ErrorInOk {
         request.reading().is_some_and(in_ok::is_answered_early)
     }
 
+    fn on_real_aws(&self) -> Option<&'static str> {
+        self.carried_out.then_some("requests are carried out there for good, and the program is told that they are not")
+    }
+
     fn doubt(&self, operations: &[(&'static Service, &'static Operation)]) -> Option<Complaint> {
         let help = "match CopyObject, UploadPartCopy or CompleteMultipartUpload";
         doubt_unless(in_ok::is_answered_early, operations, self.name, "fail after it was answered 200", help)
@@ -124,6 +128,10 @@ mod tests {
             let s3 = catalog::service("s3").unwrap();
             assert_eq!(fault.doubt(&[(s3, s3.operation(operation).unwrap())]).is_none(), early, "{operation}");
         }
+        assert!(
+            fault.on_real_aws().is_none()
+                && parse("{error_in_ok: {carried_out: true}}").unwrap()[0].on_real_aws().is_some()
+        );
         let lost = &parse("{lose: {then: error_in_ok}}").unwrap()[0];
         assert!(lost.suits(&request("s3", "CopyObject")) && !lost.suits(&request("s3", "PutObject")));
     }

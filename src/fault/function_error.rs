@@ -58,6 +58,10 @@ impl Fault for Failed {
         request.reading().is_some_and(in_ok::runs_function) && !request.detached
     }
 
+    fn on_real_aws(&self) -> Option<&'static str> {
+        self.carried_out.then_some("functions run there for good, and the program is told that they failed")
+    }
+
     fn doubt(&self, operations: &[(&'static Service, &'static Operation)]) -> Option<Complaint> {
         doubt_unless(
             in_ok::runs_function,
