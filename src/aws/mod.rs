@@ -23,5 +23,6 @@ mod quirk;
 pub mod request;
 pub mod resource;
 pub mod sign;
+pub mod skew;
 mod uri;
 pub mod why;

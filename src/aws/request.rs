@@ -97,6 +97,8 @@ pub struct AwsRequest {
     pub why: Why,
     /// Whether the client of a service that spoke query once wants that protocol's codes too (`x-amzn-query-mode: true`).
     pub query_mode: bool,
+    /// Whether Lambda answers it before its function has run, or without running it (`X-Amz-Invocation-Type: Event`, `DryRun`).
+    pub detached: bool,
     /// The region signed for, or named by the host.
     pub region: Option<CompactString>,
     /// Who signed.
@@ -170,6 +172,7 @@ pub fn decode(head: &Head<'_>, body_prefix: &[u8]) -> Result<AwsRequest, Foreign
         protocol: found.protocol,
         head_only: head.method == http::Method::HEAD,
         query_mode: head.header("x-amzn-query-mode").is_some_and(|mode| mode.eq_ignore_ascii_case("true")),
+        detached: matches!(head.header("x-amz-invocation-type"), Some("Event" | "DryRun")),
         region,
         access_key: access_key.map(|key| AccessKeyId(key.into())),
         account,
@@ -251,6 +254,7 @@ impl AwsRequest {
             head_only: false,
             why: Why::default(),
             query_mode: false,
+            detached: false,
             region: None,
             access_key: None,
             account: None,

@@ -306,9 +306,7 @@ fn is_of_signature(pair: &str) -> bool {
 
 /// `20261121T042756Z`
 fn moment(text: &str) -> Result<SystemTime, Unsignable> {
-    let time = jiff::civil::DateTime::strptime("%Y%m%dT%H%M%SZ", text);
-    let time = time.and_then(|time| time.to_zoned(jiff::tz::TimeZone::UTC));
-    time.map(|time| time.timestamp().into()).map_err(|_| Unsignable::Malformed("X-Amz-Date"))
+    super::skew::moment(text).map(SystemTime::from).ok_or(Unsignable::Malformed("X-Amz-Date"))
 }
 
 const V4: &str = "AWS4-HMAC-SHA256";

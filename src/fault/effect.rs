@@ -6,10 +6,11 @@
 use std::time::Duration;
 
 use http::StatusCode;
+use jiff::SignedDuration;
 
 use super::partial::Partial;
 use crate::{
-    aws::protocol::{AwsError, event_stream::Break},
+    aws::protocol::{AwsError, event_stream::Break, in_ok::FunctionError},
     units::{Bytes, Offset, Speed},
 };
 
@@ -41,6 +42,10 @@ pub enum Instead {
     Close,
     /// One of AWS's errors.
     Error(AwsError),
+    /// One of S3's errors, in an answer of status 200 that had begun well.
+    ErrorInOk(AwsError),
+    /// Lambda's answer of status 200 when the function has failed.
+    FunctionError(FunctionError),
     /// The page of the load balancer in front of the service.
     Gateway(StatusCode),
     /// Nothing, for so long or until the client gives up.
@@ -52,6 +57,11 @@ pub enum Instead {
 }
 
 impl Instead {
+    /// The same, if so once the far end has carried the request out.
+    pub(super) fn carried_out(self, is_carried_out: bool) -> Self {
+        if is_carried_out { Self::Lost(Box::new(self)) } else { self }
+    }
+
     /// What the client gets, whatever becomes of the request.
     pub fn at_last(&self) -> &Self {
         match self {
@@ -73,6 +83,8 @@ pub enum Up {
 /// What happens to an answer on its way.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Down {
+    /// It tells the time of a clock that is off by so much, by which the request is judged too.
+    Clock(SignedDuration),
     /// Something in it is no longer right.
     Corrupt(Corruption),
     /// Its body ends at this place.

@@ -116,7 +116,7 @@ fn read_members(node: &Node) -> Result<Given, Complaint> {
 }
 
 /// What looks like a number or a truth value is one; where the model wants a text, it becomes one again.
-fn as_json(node: &Node) -> Json {
+pub(super) fn as_json(node: &Node) -> Json {
     match &node.content {
         Content::Empty => Json::Null,
         Content::List(items) => items.iter().map(as_json).collect(),

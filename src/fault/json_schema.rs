@@ -50,6 +50,7 @@ fn of_value(value: Value) -> Json {
         Value::Count => json!({"type": ["integer", "string"], "minimum": 1}),
         Value::Duration => pattern(DURATION),
         Value::Fault => json!({"type": ["string", "object"]}),
+        Value::Flag => json!({"enum": [true, false]}),
         Value::Items => json!({"anyOf": [
             pattern(SHARE),
             {"type": "number", "exclusiveMinimum": 0, "maximum": 1},
@@ -61,6 +62,7 @@ fn of_value(value: Value) -> Json {
         Value::Offset => json!({"anyOf": [pattern(SHARE), pattern(SIZE)]}),
         Value::Quantiles => json!({"type": "object", "additionalProperties": pattern(DURATION)}),
         Value::Rate => pattern(r"^[0-9.]+ ?(([kKMG]i?)?B)?/(s|m|h)$"),
+        Value::Shift => pattern(SHIFT),
         Value::Size => pattern(SIZE),
         Value::Speed => pattern(SPEED),
         Value::Status => json!({"type": ["integer", "string"], "minimum": 300, "maximum": 599}),
@@ -85,5 +87,6 @@ fn one_of(words: &[&str]) -> Json {
 /// `250ms`, `1.5s`, `3m`, `1h`
 pub const DURATION: &str = r"^[0-9.]+ ?(ms|s|m|h)$";
 const SHARE: &str = r"^[0-9.]+ ?%$";
+const SHIFT: &str = r"^[+-]?[0-9.]+ ?(ms|s|m|h)$";
 const SIZE: &str = r"^[0-9.]+ ?([kKMG]i?)?B$";
 const SPEED: &str = r"^[0-9.]+ ?([kKMG]i?)?B/s$";

@@ -4,7 +4,11 @@ use std::fmt;
 
 use super::{
     Fault,
-    written::{Complaint, Fields, Node},
+    written::{At, Complaint, Fields, Node},
+};
+use crate::aws::{
+    catalog::{Operation, Service},
+    request::Reading,
 };
 
 /// A kind of fault. All that people are told of it stands here: what `docs/faults.md`, a command or an editor shows comes from it.
@@ -56,6 +60,8 @@ pub enum Value {
     Duration,
     /// Another fault, by its word or as a map.
     Fault,
+    /// `true` or `false`
+    Flag,
     /// `25%`, `first 3`, `every 4th`, `{keys: "order-*"}`
     Items,
     /// A map whose keys are AWS's.
@@ -68,6 +74,8 @@ pub enum Value {
     Quantiles,
     /// `100/s`, `6000/m`, `1MB/s`
     Rate,
+    /// `10m`, `-10m`
+    Shift,
     /// `64KB`, `1MiB`
     Size,
     /// `64KB/s`
@@ -117,11 +125,13 @@ impl Value {
             Self::Count | Self::Number => "number".to_owned(),
             Self::Duration => "duration".to_owned(),
             Self::Fault => "fault".to_owned(),
+            Self::Flag => "true | false".to_owned(),
             Self::Items => "share | first N | every Nth | {keys: pattern}".to_owned(),
             Self::Members => "map".to_owned(),
             Self::Offset => "share | size".to_owned(),
             Self::Quantiles => "map of durations".to_owned(),
             Self::Rate => "rate".to_owned(),
+            Self::Shift => "duration, with or without `-`".to_owned(),
             Self::Size => "size".to_owned(),
             Self::Speed => "speed".to_owned(),
             Self::Status => "status".to_owned(),
@@ -194,4 +204,25 @@ pub(super) fn one_of<T: Copy>(node: &Node, what: &str, words: &[(&'static str, T
     known.map(|(_, value)| *value).ok_or_else(|| {
         Complaint::new(node.at, format!("`{word}` is not {what}")).nearest(word, words.iter().map(|(known, _)| *known))
     })
+}
+
+/// The doubt that a fault can happen to any of the operations that a rule matches; `what` is what they would have to do: "take a batch".
+pub(super) fn doubt_unless(
+    suits: impl Fn(&Reading) -> bool,
+    operations: &[(&'static Service, &'static Operation)],
+    at: At,
+    what: &str,
+    help: &str,
+) -> Option<Complaint> {
+    let suits = |(service, operation): &(&'static Service, &'static Operation)| {
+        suits(&Reading { service, operation: Some(operation) })
+    };
+    if operations.is_empty() || operations.iter().any(suits) {
+        return None;
+    }
+    let message = match operations {
+        [(service, operation)] => format!("{} {} is not known to {what}", service.name, operation.name),
+        _ => format!("no operation that this rule matches is known to {what}"),
+    };
+    Some(Complaint::new(at, message).help(help))
 }

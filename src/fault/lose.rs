@@ -49,6 +49,10 @@ impl Fault for Lose {
     fn on_real_aws(&self) -> Option<&'static str> {
         Some("requests are carried out there for good, and the program is told that they are not")
     }
+
+    fn suits(&self, request: &AwsRequest) -> bool {
+        self.then.suits(request)
+    }
 }
 
 impl fmt::Debug for Lose {

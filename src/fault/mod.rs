@@ -15,7 +15,9 @@ mod dribble;
 mod duplicate;
 mod effect;
 mod error;
+mod error_in_ok;
 mod event_stream;
+mod function_error;
 mod gateway;
 mod hang;
 mod idiom;
@@ -27,6 +29,7 @@ pub mod partial;
 mod refuse;
 mod reset;
 mod retry_after;
+mod skew;
 mod slow_close;
 mod truncate;
 pub mod written;
@@ -102,7 +105,7 @@ pub fn kinds() -> impl Iterator<Item = &'static FaultKind> {
     idiom::IDIOMS.iter().chain(KINDS.iter().copied())
 }
 
-static KINDS: [&FaultKind; 17] = [
+static KINDS: [&FaultKind; 20] = [
     &error::ERROR,
     &gateway::GATEWAY,
     &latency::LATENCY,
@@ -117,9 +120,12 @@ static KINDS: [&FaultKind; 17] = [
     &corrupt::CORRUPT,
     &lose::LOSE,
     &duplicate::DUPLICATE,
+    &error_in_ok::ERROR_IN_OK,
+    &function_error::FUNCTION_ERROR,
     &event_stream::EVENT_STREAM,
     &partial::PARTIAL,
     &retry_after::RETRY_AFTER,
+    &skew::SKEW,
 ];
 
 /// Reads what stands under `fault:`: a bare word, a map with one key per fault, or a list of both; at most one of them terminal.

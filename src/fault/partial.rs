@@ -6,13 +6,14 @@ use compact_str::CompactString;
 
 use super::{
     Draw, Effect, Fault, FaultKind, Setting, Short, Value,
+    kind::doubt_unless,
     written::{Complaint, Content, Node},
 };
 use crate::{
     aws::{
         batch::{self, Failure, Item},
         catalog::{Operation, Service},
-        request::{AwsRequest, Reading},
+        request::AwsRequest,
     },
     units::{Percent, wildcard},
 };
@@ -111,24 +112,8 @@ impl Fault for Partly {
     }
 
     fn doubt(&self, operations: &[(&'static Service, &'static Operation)]) -> Option<Complaint> {
-        let is_batch = |(service, operation): &(&'static Service, &'static Operation)| {
-            batch::is_known(&Reading { service, operation: Some(operation) })
-        };
-        if operations.is_empty() || operations.iter().any(is_batch) {
-            return None;
-        }
-        let whose = match operations {
-            [(service, operation)] => format!("{} {}", service.name, operation.name),
-            _ => "no operation that this rule matches".to_owned(),
-        };
-        let message = match operations {
-            [_] => format!("{whose} is not known to take a batch of items"),
-            _ => format!("{whose} is known to take a batch of items"),
-        };
-        Some(
-            Complaint::new(self.name, message)
-                .help("match an operation like BatchWriteItem, SendMessageBatch or PutRecords"),
-        )
+        let help = "match an operation like BatchWriteItem, SendMessageBatch or PutRecords";
+        doubt_unless(batch::is_known, operations, self.name, "take a batch of items", help)
     }
 }
 

@@ -88,6 +88,15 @@ impl Node {
         self.word(what)?.parse().map_err(|error: T::Err| Complaint::new(self.at, error.to_string()))
     }
 
+    /// Whether this node says `true`.
+    pub fn flag(&self) -> Result<bool, Complaint> {
+        match self.word("`true` or `false`")? {
+            "true" => Ok(true),
+            "false" => Ok(false),
+            other => Err(Complaint::new(self.at, format!("expected `true` or `false`, found `{other}`"))),
+        }
+    }
+
     /// A list's members, or the node itself where it is no list: `x` means `[x]`. An empty list is refused, it could never match.
     pub fn any_of(&self) -> Result<&[Self], Complaint> {
         match &self.content {

@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use jiff::SignedDuration;
 use smallvec::SmallVec;
 
 use super::{RuleName, state::Holds};
@@ -38,6 +39,8 @@ pub struct Shape {
     pub send: Option<(RuleName, u32)>,
     /// The most that the request's body takes.
     pub up: Option<Speed>,
+    /// How far the service's clock is off, and the first rule that says so.
+    pub clock: Option<(RuleName, SignedDuration)>,
     /// How long the answer's head waits.
     pub first_byte: Duration,
     /// How much longer the answer's body takes.
@@ -113,6 +116,9 @@ impl Shape {
 
     fn add_down(&mut self, rule: &RuleName, down: Down) {
         match down {
+            Down::Clock(by) => {
+                self.clock.get_or_insert_with(|| (rule.clone(), by));
+            }
             Down::Corrupt(corruption) => self.corruptions.push((rule.clone(), corruption)),
             Down::Cut(offset, breach) => self.cuts.push((rule.clone(), offset, breach)),
             Down::Dribble(new) => {
@@ -198,11 +204,14 @@ mod tests {
             Effect::After(ms(9)),
             Effect::Down(Down::RetryAfter(ms(7))),
             Effect::Down(Down::RetryAfter(ms(6))),
+            Effect::Down(Down::Clock(SignedDuration::from_mins(1))),
+            Effect::Down(Down::Clock(SignedDuration::from_mins(2))),
         ]);
         let shape = shape.shape.unwrap();
         assert_eq!(shape.dribble, Some(Dribble { chunk: 10.into(), every: ms(2) }));
         assert_eq!((shape.send, shape.late_end), (Some(("rule-2".into(), 3)), Some(("rule-5".into(), ms(9)))));
         assert_eq!(shape.retry_after, Some(ms(7)));
+        assert_eq!(shape.clock, Some(("rule-8".into(), SignedDuration::from_mins(1))));
     }
 
     #[test]

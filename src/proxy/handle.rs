@@ -47,12 +47,15 @@ pub async fn handle(
     {
         return Err(exchange.ended_at_once(ended).await);
     }
-    let verdict = match &aws {
+    let mut verdict = match &aws {
         Ok(aws) if !proxy.lets_all_pass() => {
             ruling.decide(&seen(&connection, &addressed, &request, aws, &ahead.bytes()), proxy.live.now())
         }
         _ => Verdict::default(),
     };
+    if let Ok(aws) = &aws {
+        inject::by_clock(&mut verdict, aws, &head(&addressed, &request));
+    }
     exchange.decided(&verdict);
     inject::before(&verdict).await;
     if let Ok(aws) = &aws

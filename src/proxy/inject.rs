@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use h2::Reason;
-use http::header::{CONTENT_LENGTH, EXPECT, HeaderName, HeaderValue, RETRY_AFTER};
+use http::header::{CONTENT_LENGTH, DATE, EXPECT, HeaderName, HeaderValue, RETRY_AFTER};
 use http::{Request, Response, Version};
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
@@ -17,8 +17,9 @@ use hyper::ext::ReasonPhrase;
 use super::exchange::{Exchange, ExchangeBody};
 use super::{Proxy, corrupt, forward, interrupt, unread};
 use crate::aws::gateway;
-use crate::aws::protocol::{self, Stamp, SyntheticResponse, event_stream};
-use crate::aws::request::AwsRequest;
+use crate::aws::protocol::{self, Stamp, SyntheticResponse, event_stream, in_ok};
+use crate::aws::request::{AwsRequest, Head};
+use crate::aws::skew;
 use crate::clock;
 use crate::fault::{Breach, Instead, Scope};
 use crate::net::body::{Place, ResponseBody};
@@ -26,6 +27,16 @@ use crate::net::cut::{ConnectionEnding, Ending, StreamEnding, StreamReset};
 use crate::net::pace;
 use crate::net::shaped::{Changes, Shaped};
 use crate::profile::{RuleName, Shape, Verdict};
+
+/// Answers by a clock that is off: a service refuses what was signed at another time than its own. What a rule answers stands.
+pub fn by_clock(verdict: &mut Verdict, aws: &AwsRequest, head: &Head<'_>) {
+    if !verdict.is_settled()
+        && let Some((rule, by)) = verdict.shape.as_ref().and_then(|shape| shape.clock.as_ref())
+        && let Some(error) = skew::refusal(aws, head, skew::moved(clock::wall(), *by))
+    {
+        verdict.instead = Some((rule.clone(), Instead::Error(error)));
+    }
+}
 
 /// Waits before the request goes on, or something comes in its place.
 pub async fn before(verdict: &Verdict) {
@@ -63,6 +74,8 @@ pub async fn instead(
     let instead = instead.at_last();
     let synthetic = match instead {
         Instead::Error(error) => protocol::synthesize(aws, error, &stamp),
+        Instead::ErrorInOk(error) => in_ok::error(aws, error, &stamp),
+        Instead::FunctionError(failure) => in_ok::function_error(failure, &stamp),
         Instead::Gateway(status) => gateway::page(*status, aws.head_only, &stamp),
         Instead::BrokenStream(how) => match event_stream::broken_off(aws, how, &stamp) {
             Some(answer) => answer,
@@ -112,6 +125,11 @@ pub async fn answer(
     if !shape.first_byte.is_zero() {
         exchange.held_back(shape.first_byte);
         wait(shape.first_byte).await;
+    }
+    if let Some((_, by)) = &shape.clock
+        && let Ok(date) = HeaderValue::try_from(skew::http_date(skew::moved(clock::wall(), *by)))
+    {
+        response.headers_mut().insert(DATE, date);
     }
     let mut changes = changes(&mut exchange, &mut response, shape);
     changes.recast = interrupt::interrupt(&mut exchange, &mut response, shape, aws);

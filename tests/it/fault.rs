@@ -4,8 +4,10 @@ mod again;
 mod approach;
 mod changed;
 mod ended;
+mod in_ok;
 mod late;
 mod partial;
+mod skewed;
 mod streams;
 
 use std::path::Path;

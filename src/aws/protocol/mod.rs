@@ -19,6 +19,7 @@ pub(super) mod cbor;
 mod common;
 mod ec2;
 pub mod event_stream;
+pub mod in_ok;
 pub(super) mod json;
 pub(super) mod members;
 pub(super) mod query;

@@ -74,8 +74,26 @@ pub(in crate::aws) fn write(told: &Told<'_>, headers: &mut HeaderMap) -> Vec<u8>
         headers.insert(CONNECTION, HeaderValue::from_static("close"));
     }
     let host_id = insert_ids(told, headers);
+    document(told, &host_id, "\n")
+}
+
+/// The same in an answer that had begun well. As long as S3 works on it, it sends white space; behind the XML declaration, for nothing may
+/// stand before that, and parsers that find something there know no code (<https://github.com/minio/minio/issues/2041>).
+pub(in crate::aws) fn write_late(told: &Told<'_>, headers: &mut HeaderMap) -> Vec<u8> {
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/xml"));
+    headers.insert(SERVER, HeaderValue::from_static("AmazonS3"));
+    let host_id = insert_ids(told, headers);
+    document(told, &host_id, "\n   \n")
+}
+
+/// The operations that S3 answers with 200 while it still works on them, as its API reference tells.
+pub(in crate::aws) const ANSWERED_EARLY: &[&str] = &["CompleteMultipartUpload", "CopyObject", "UploadPartCopy"];
+
+fn document(told: &Told<'_>, host_id: &str, space: &str) -> Vec<u8> {
     let mut body = String::with_capacity(512);
-    body.push_str("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error>");
+    for part in ["<?xml version=\"1.0\" encoding=\"UTF-8\"?>", space, "<Error>"] {
+        body.push_str(part);
+    }
     xml::element(&mut body, "Code", told.code_on_the_wire());
     xml::element(&mut body, "Message", &told.message);
     if let Some((name, text)) = subject(told) {
@@ -83,7 +101,7 @@ pub(in crate::aws) fn write(told: &Told<'_>, headers: &mut HeaderMap) -> Vec<u8>
     }
     members::elements(&mut body, told);
     xml::element(&mut body, "RequestId", &told.request_id);
-    xml::element(&mut body, "HostId", &host_id);
+    xml::element(&mut body, "HostId", host_id);
     body.push_str("</Error>");
     body.into_bytes()
 }

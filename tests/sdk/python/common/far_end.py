@@ -4,8 +4,9 @@
         ...                          # far.url
         far.count()                  # requests since it was last asked
 
-DynamoDB's GetItem is answered with an item and x-amz-crc32, S3's GetObject with 100,000 bytes and their CRC32. Started as a program, it
-prints its port and ends with its stdin; `GET /requests` then tells the count.
+DynamoDB's GetItem is answered with an item and x-amz-crc32, S3's GetObject with 100,000 bytes and their CRC32, its CopyObject, UploadPartCopy
+and CompleteMultipartUpload with an ETag, Lambda's Invoke with a payload. Started as a program, it prints its port and ends with its stdin;
+`GET /requests` then tells the count.
 """
 
 import base64
@@ -17,6 +18,8 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 OBJECT = b"0123456789" * 10_000
+ETAG = "8d7f4a5b9c0e1f2a3b4c5d6e7f809112"
+RESULT = b'{"resized": true}'
 ITEM = json.dumps({"Item": {"id": {"S": "1"}, "note": {"S": "x" * 1000}}}).encode()
 
 
@@ -47,12 +50,24 @@ class Handler(BaseHTTPRequestHandler):
             return self.answer("text/plain", str(self.server.count()).encode())
         self.counted()
         checksum = base64.b64encode(zlib.crc32(OBJECT).to_bytes(4, "big")).decode()
-        fields = {"ETag": '"8d7f4a5b9c0e1f2a3b4c5d6e7f809112"', "x-amz-checksum-crc32": checksum, "x-amz-checksum-type": "FULL_OBJECT"}
+        fields = {"ETag": f'"{ETAG}"', "x-amz-checksum-crc32": checksum, "x-amz-checksum-type": "FULL_OBJECT"}
         self.answer("binary/octet-stream", OBJECT, fields)
+
+    def do_PUT(self):
+        self.counted()
+        self.with_etag("CopyPartResult" if "partNumber=" in self.path else "CopyObjectResult")
 
     def do_POST(self):
         self.counted()
+        if "uploadId=" in self.path:
+            return self.with_etag("CompleteMultipartUploadResult")
+        if "/functions/" in self.path:
+            return self.answer("application/json", RESULT, {"X-Amz-Executed-Version": "$LATEST"})
         self.answer("application/x-amz-json-1.0", ITEM, {"x-amz-crc32": str(zlib.crc32(ITEM))})
+
+    def with_etag(self, result):
+        body = f'<?xml version="1.0" encoding="UTF-8"?>\n<{result}><ETag>"{ETAG}"</ETag></{result}>'
+        self.answer("application/xml", body.encode())
 
     def counted(self):
         self.rfile.read(int(self.headers.get("Content-Length", 0)))

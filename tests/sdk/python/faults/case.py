@@ -17,6 +17,10 @@ CONFIG = {"retries": {"mode": "standard", "total_max_attempts": 3}, "connect_tim
 CALLS = {
     "GetItem": lambda client: (client("dynamodb", **CONFIG), get_item),
     "GetObject": lambda client: (client("s3", **CONFIG), get_object),
+    "CopyObject": lambda client: (client("s3", **CONFIG), copy_object),
+    "UploadPartCopy": lambda client: (client("s3", **CONFIG), upload_part_copy),
+    "CompleteMultipartUpload": lambda client: (client("s3", **CONFIG), complete),
+    "Invoke": lambda client: (client("lambda", **CONFIG), invoke),
 }
 ITEM = {"id": {"S": "1"}, "note": {"S": "x" * 1000}}
 
@@ -31,12 +35,37 @@ def get_object(client):
     return "ok" if body == far_end.OBJECT else "ok, and another object"
 
 
+def copy_object(client):
+    result = client.copy_object(Bucket="orders", Key="2", CopySource="orders/1")["CopyObjectResult"]
+    return "ok" if far_end.ETAG in result["ETag"] else "ok, and another object"
+
+
+def upload_part_copy(client):
+    part = {"UploadId": "u", "PartNumber": 1, "CopySource": "orders/1"}
+    result = client.upload_part_copy(Bucket="orders", Key="2", **part)["CopyPartResult"]
+    return "ok" if far_end.ETAG in result["ETag"] else "ok, and another part"
+
+
+def complete(client):
+    parts = {"Parts": [{"PartNumber": 1, "ETag": far_end.ETAG}]}
+    result = client.complete_multipart_upload(Bucket="orders", Key="2", UploadId="u", MultipartUpload=parts)
+    return "ok" if far_end.ETAG in result["ETag"] else "ok, and another object"
+
+
+def invoke(client):
+    answer = client.invoke(FunctionName="resize", Payload=b"{}")
+    payload = answer["Payload"].read()
+    if "FunctionError" in answer:
+        return f"ok, and FunctionError {answer['FunctionError']} with {json.loads(payload)['errorType']}"
+    return "ok" if payload == far_end.RESULT else "ok, and another result"
+
+
 def main():
     rows = json.loads(Path(os.environ["CASE"], "../../faults.json").read_text())["rows"]
     with ThreadPoolExecutor(6) as pool:
         wrong = [line for line in pool.map(lambda numbered: difference(*numbered), enumerate(rows)) if line]
     with emulator.start() as upstream:
-        for proof in (twice, lost_message, lost_item):
+        for proof in (twice, lost_message, lost_item, copies, completed):
             proof(upstream)
     assert not wrong, "\n".join(wrong)
 
@@ -126,6 +155,44 @@ def lost_item(upstream):
     assert saw == "ConditionalCheckFailedException", saw
     assert items == [{"id": {"S": "1"}}], items
     print(f"lose: a conditional PutItem, two attempts, {saw}, and the item is there")
+
+
+def copies(upstream):
+    """A copy that fails inside a 200 is not there, or it is, as the profile says; an SDK that tries again makes it good."""
+    straight = clients.at(upstream)("s3")
+    straight.create_bucket(Bucket="copies")
+    straight.put_object(Bucket="copies", Key="from", Body=b"order 1")
+    for key, attempt, carried_out, expected in [
+        ("never", None, False, ("InternalError", 3, [])),
+        ("unheard", None, True, ("InternalError", 3, ["unheard"])),
+        ("late", 1, False, ("ok", 2, ["late"])),
+    ]:
+        match = {"operation": "CopyObject", **({"attempt": attempt} if attempt else {})}
+        file = profile(f"copies-{key}", match, {"error_in_ok": {"carried_out": carried_out}})
+        with squall.serve(upstream, "--profile", file) as proxy:
+            s3 = clients.through(proxy)("s3", **CONFIG)
+            copy = {"Bucket": "copies", "Key": key, "CopySource": "copies/from"}
+            saw = outcome(lambda: s3.copy_object(**copy) and "ok").removeprefix("ClientError ")
+        there = [object["Key"] for object in straight.list_objects_v2(Bucket="copies", Prefix=key).get("Contents", [])]
+        assert (saw, proxy.summary["aws"]["attempts"], there) == expected, (key, saw, proxy.summary["aws"], there)
+    print("error_in_ok: copies are there only where they were carried out")
+
+
+def completed(upstream):
+    """An upload whose completion fails inside a 200 though it was carried out: the SDK completes it once more, and the
+    object is there."""
+    file = profile("completed", {"operation": "CompleteMultipartUpload", "attempt": 1}, {"error_in_ok": {"carried_out": True}})
+    with squall.serve(upstream, "--profile", file) as proxy:
+        s3, straight = clients.through(proxy)("s3", **CONFIG), clients.at(upstream)("s3")
+        straight.create_bucket(Bucket="uploads")
+        upload = {"Bucket": "uploads", "Key": "1"}
+        upload["UploadId"] = straight.create_multipart_upload(**upload)["UploadId"]
+        etag = straight.upload_part(**upload, PartNumber=1, Body=b"order 1")["ETag"]
+        parts = {"Parts": [{"PartNumber": 1, "ETag": etag}]}
+        saw = outcome(lambda: s3.complete_multipart_upload(**upload, MultipartUpload=parts) and "ok")
+        body = straight.get_object(Bucket="uploads", Key="1")["Body"].read()
+    assert (saw, proxy.summary["aws"]["attempts"], body) == ("ok", 2, b"order 1"), (saw, proxy.summary["aws"], body)
+    print("error_in_ok: a completed upload, two attempts, and the object is there")
 
 
 if __name__ == "__main__":

@@ -146,6 +146,18 @@ def brownout_then_recovery(client):
     return expect(right, f"errors among 200 by time: {errors}")
 
 
+def clock_skew(client):
+    """boto3 is told the time, and does not go by it."""
+    dynamodb = client("dynamodb", **STANDARD)
+    seen = outcomes(lambda: put_item(dynamodb), 2)
+    return expect(seen == ["InvalidSignatureException"] * 2, f"{seen}")
+
+
+def s3_multipart(client):
+    seen = outcomes(lambda: client("s3", **ONCE).copy_object(Bucket="orders", Key="2", CopySource="orders/1"), 4)
+    return expect(seen == ["ok", "InternalError"] * 2, f"{seen}")
+
+
 def dynamodb_hot_partition(client):
     put_item(client("dynamodb"))
     rows = explained("dynamodb-hot-partition", "1s", put(), 1_200)
@@ -277,6 +289,7 @@ CHECKS = {
     "bedrock-stream-cut": bedrock_stream_cut,
     "brownout-then-recovery": brownout_then_recovery,
     "calm": calm,
+    "clock-skew": clock_skew,
     "dynamodb-hot-partition": dynamodb_hot_partition,
     "dynamodb-partial-batch": dynamodb_partial_batch,
     "dynamodb-throttle": some_fail_once("dynamodb", put_item, "ProvisionedThroughputExceededException"),
@@ -289,6 +302,7 @@ CHECKS = {
     "lambda-concurrency": lambda_concurrency,
     "lost-replies": lost_replies,
     "region-outage": region_outage,
+    "s3-multipart-200-error": s3_multipart,
     "s3-slowdown": some_fail_once("s3", lambda c: c.get_object(Bucket="orders", Key="1")["Body"].read(), "SlowDown"),
     "s3-truncated-get": s3_truncated_get,
     "service-quota": all_fail("dynamodb", lambda c: c.create_table(TableName="t", **TABLE), "LimitExceededException"),
