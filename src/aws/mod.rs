@@ -17,6 +17,7 @@ pub mod gateway;
 pub mod host;
 pub mod idiom;
 pub mod member;
+pub mod page;
 pub mod partition;
 pub mod protocol;
 mod quirk;

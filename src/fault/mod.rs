@@ -17,6 +17,7 @@ mod effect;
 mod error;
 mod error_in_ok;
 mod event_stream;
+mod expire;
 mod function_error;
 mod gateway;
 mod hang;
@@ -43,7 +44,7 @@ use written::{Complaint, Content, Node};
 
 use crate::aws::{
     catalog::{Operation, Service},
-    request::AwsRequest,
+    request::{AwsRequest, Head},
 };
 
 /// What there must be before a fault can strike.
@@ -84,6 +85,16 @@ pub trait Fault: fmt::Debug + fmt::Display + Send + Sync {
         true
     }
 
+    /// Whether only the body tells, for such a request, if it [finds](Self::finds) what it is about.
+    fn asks_for_body(&self, _request: &AwsRequest) -> bool {
+        false
+    }
+
+    /// Whether this very request has what it is about, as far as its head and the beginning of its body tell.
+    fn finds(&self, _request: &AwsRequest, _head: &Head<'_>, _body_prefix: &[u8]) -> bool {
+        true
+    }
+
     /// Whether it sends the far end another request than the client's, whose signature then no longer holds.
     fn rewrites(&self) -> bool {
         false
@@ -105,7 +116,7 @@ pub fn kinds() -> impl Iterator<Item = &'static FaultKind> {
     idiom::IDIOMS.iter().chain(KINDS.iter().copied())
 }
 
-static KINDS: [&FaultKind; 20] = [
+static KINDS: [&FaultKind; 21] = [
     &error::ERROR,
     &gateway::GATEWAY,
     &latency::LATENCY,
@@ -124,6 +135,7 @@ static KINDS: [&FaultKind; 20] = [
     &function_error::FUNCTION_ERROR,
     &event_stream::EVENT_STREAM,
     &partial::PARTIAL,
+    &expire::EXPIRE,
     &retry_after::RETRY_AFTER,
     &skew::SKEW,
 ];

@@ -15,7 +15,7 @@ use super::{
     state::{Hold, RuleState},
     verdict::Verdict,
 };
-use crate::aws::request::AwsRequest;
+use crate::{aws::request::AwsRequest, fault::Fault};
 
 /// What became of one rule for one request.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -65,6 +65,9 @@ impl Rule {
         let matched = state.count_match();
         if !self.faults().iter().any(|fault| fault.suits(seen.request)) {
             return Err(miss(Skip::Unsuited));
+        }
+        if !self.faults().iter().any(|fault| can_strike(fault.as_ref(), seen)) {
+            return Err(miss(Skip::NoToken));
         }
         let (roll, call) = self.roll(state, seen, matched).ok_or_else(|| miss(Skip::Uncounted))?;
         if schedule.calls.is_some_and(|calls| !calls.holds(call)) {
@@ -127,6 +130,11 @@ impl Rule {
         let attempt = request.attempt.map_or(seen, u64::from);
         Some((Roll::Attempt { invocation, attempt }, seen))
     }
+}
+
+/// Whether a fault can do anything to this very request.
+pub(super) fn can_strike(fault: &dyn Fault, seen: &Seen<'_>) -> bool {
+    fault.suits(seen.request) && fault.finds(seen.request, &seen.head, seen.body)
 }
 
 /// The resource a request is about, as a hash.

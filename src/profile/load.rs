@@ -219,6 +219,7 @@ const READY_MADE: &[(&str, &str)] = &[
     ("kms-throttle", include_str!("../../profiles/kms-throttle.yaml")),
     ("lambda-concurrency", include_str!("../../profiles/lambda-concurrency.yaml")),
     ("lost-replies", include_str!("../../profiles/lost-replies.yaml")),
+    ("pagination-expiry", include_str!("../../profiles/pagination-expiry.yaml")),
     ("region-outage", include_str!("../../profiles/region-outage.yaml")),
     ("s3-multipart-200-error", include_str!("../../profiles/s3-multipart-200-error.yaml")),
     ("s3-slowdown", include_str!("../../profiles/s3-slowdown.yaml")),

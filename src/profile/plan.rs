@@ -13,7 +13,7 @@ use super::{
     buckets::Demand,
     dice::{Dice, Roll},
     index::Index,
-    judge::{Fate, Miss, Strike},
+    judge::{Fate, Miss, Strike, can_strike},
     matcher::Matcher,
     schedule::{Per, Schedule},
     seen::Seen,
@@ -147,7 +147,7 @@ impl Plan {
             }
             match rule.judge(state, seen, now, &verdict) {
                 Ok(Strike { roll, rolled, hold }) => {
-                    rule.apply(roll, seen.request, &mut verdict);
+                    rule.apply(roll, seen, &mut verdict);
                     hold.into_iter().for_each(|hold| verdict.holds.add(hold));
                     tell(rule, Fate::Struck { rolled });
                 }
@@ -207,6 +207,7 @@ impl Rule {
     fn asks_for_body(&self, request: &AwsRequest) -> bool {
         let counts_items = |capacity: &Capacity| capacity.limits().iter().any(|limit| limit.unit == Unit::Items);
         self.matcher.is_about_body()
+            || self.faults.iter().any(|fault| fault.asks_for_body(request))
             || (self.capacity().is_some_and(counts_items) && extent::counts_items_in_body(request))
     }
 
@@ -254,10 +255,10 @@ impl Rule {
         &self.dice
     }
 
-    fn apply(&self, roll: Roll<'_>, request: &AwsRequest, verdict: &mut Verdict) {
+    fn apply(&self, roll: Roll<'_>, seen: &Seen<'_>, verdict: &mut Verdict) {
         let mut draw = self.dice.amounts(roll);
-        for fault in self.faults.iter().filter(|fault| fault.suits(request)) {
-            verdict.add(&self.name, fault.effect(request, &mut draw));
+        for fault in self.faults.iter().filter(|fault| can_strike(fault.as_ref(), seen)) {
+            verdict.add(&self.name, fault.effect(seen.request, &mut draw));
         }
         verdict.rules.push(self.name.clone());
     }

@@ -8,6 +8,8 @@ use super::{plan::Rule, schedule::Per};
 pub enum Skip {
     /// None of its faults can do anything to such a request.
     Unsuited,
+    /// It carries nothing that its fault is about.
+    NoToken,
     /// The request does not tell what `per` counts by.
     Uncounted,
     /// `calls` said no.
@@ -38,8 +40,9 @@ pub enum Skip {
 
 impl Skip {
     /// All of them, in that order.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::Unsuited,
+        Self::NoToken,
         Self::Uncounted,
         Self::OutsideCalls,
         Self::OutsideTime,
@@ -61,6 +64,7 @@ impl Skip {
         let written = |key: &str, value: Option<String>| format!("`{key}: {}`", value.unwrap_or_default());
         match self {
             Self::Unsuited => "was for an operation to which its fault cannot happen".to_owned(),
+            Self::NoToken => "carried no token of a page before, and no iterator".to_owned(),
             Self::Uncounted => format!("{}, which `per: {}` needs", lack(schedule.per), schedule.per.as_str()),
             Self::OutsideCalls => {
                 format!("fell outside {}", written("calls", schedule.calls.map(|calls| calls.to_string())))

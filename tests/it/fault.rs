@@ -4,6 +4,7 @@ mod again;
 mod approach;
 mod changed;
 mod ended;
+mod expire;
 mod in_ok;
 mod late;
 mod partial;

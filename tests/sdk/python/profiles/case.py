@@ -231,6 +231,21 @@ def lost_replies(client):
     return expect(lost > 0 and there >= 20, f"{lost} of 20 sends failed, and all are in the queue")
 
 
+def pagination_expiry(client):
+    """Pages of one object each: without a token nothing is refused, with one some are, and boto3 does not retry it."""
+    s3 = client("s3", **STANDARD)
+    for number in range(12):
+        s3.put_object(Bucket="orders", Key=f"page/{number:02}", Body=b"")
+    first = outcomes(lambda: s3.list_objects_v2(Bucket="orders", Prefix="page/", MaxKeys=1), 10)
+    token = s3.list_objects_v2(Bucket="orders", Prefix="page/", MaxKeys=1)["NextContinuationToken"]
+    later = outcomes(lambda: s3.list_objects_v2(Bucket="orders", Prefix="page/", MaxKeys=1, ContinuationToken=token), 20)
+    iterator = client("kinesis").get_shard_iterator(StreamName="orders", ShardId="shardId-000000000000", ShardIteratorType="LATEST")
+    reads = outcomes(lambda: client("kinesis").get_records(ShardIterator=iterator["ShardIterator"]), 20)
+    hit, codes = 20 - later.count("ok"), {*later, *reads} - {"ok"}
+    right = set(first) == {"ok"} and 0 < hit < 15 and "ExpiredIteratorException" in reads
+    return expect(right, f"{hit} of 20 pages were refused: {codes}")
+
+
 def region_outage(client):
     """Of what is unavailable; silence would take as long as the client waits."""
     options = {"read_timeout": 1, **ONCE}
@@ -301,6 +316,7 @@ CHECKS = {
     "kms-throttle": kms_throttle,
     "lambda-concurrency": lambda_concurrency,
     "lost-replies": lost_replies,
+    "pagination-expiry": pagination_expiry,
     "region-outage": region_outage,
     "s3-multipart-200-error": s3_multipart,
     "s3-slowdown": some_fail_once("s3", lambda c: c.get_object(Bucket="orders", Key="1")["Body"].read(), "SlowDown"),
