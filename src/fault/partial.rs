@@ -29,8 +29,8 @@ pub(super) static PARTIAL: FaultKind = FaultKind {
               item of a transaction cancels it with a reason for each item, and nothing is forwarded. PutLogEvents tells by position: as \
               many events as were chosen are rejected, the oldest, or with `code: TooNew` the newest (`TooOld` and `Expired` say which way). Lambda's Invoke \
               is a batch where its payload has Records of a queue or a stream: `batchItemFailures`. The request is kept whole for this, up to \
-              8 MiB, and rewritten: real AWS would refuse its signature, so it needs an emulator. The report counts the failed items, and \
-              names those that were never sent again with success.",
+              8 MiB, and rewritten; for real AWS it is signed anew, and without credentials Squall does not start. The report counts the \
+              failed items, and names those that were never sent again with success.",
     settings: &[
         Setting::new(
             "items",
