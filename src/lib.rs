@@ -2,9 +2,10 @@
 //!
 //! A request's way through Squall, step by step, with the module that does each:
 //!
-//! 1. **Accept.** A listener yields an `Arrival`: stream and client address. [`net::listen`]
+//! 1. **Accept.** A listener yields an `Arrival`: stream, client address, original destination if there is one. [`net::listen`]
 //! 2. **Sniff.** The first bytes say TLS, HTTP/1, HTTP/2 or something else; a ClientHello is read without being consumed. After it and the
-//!    first request head, `Mode` and `Target` are known (CONNECT authority, absolute form, endpoint host). [`net::sniff`]
+//!    first request head, `Mode` and `Target` are known (CONNECT authority, absolute form, endpoint host, original destination).
+//!    [`net::sniff`]
 //! 3. **Terminate or tunnel.** If the name is AWS's (or listed), mint a leaf for it and speak TLS; otherwise copy bytes and stay out
 //!    of the way. Rules about connections end them here. [`proxy::connection`], [`net::authority`], [`net::tunnel`]
 //! 4. **Open the Exchange.** hyper hands over a request, in the version of HTTP that the far end speaks too; it gets an id and a first

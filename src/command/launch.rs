@@ -29,6 +29,8 @@ use crate::settings::{DEFAULT_PORT, Listen, Settings};
 pub struct Running {
     proxy: Arc<Proxy>,
     accepting: Vec<JoinHandle<()>>,
+    /// For client connections.
+    room: Arc<Semaphore>,
     started: Instant,
     summary: Option<PathBuf>,
 }
@@ -65,9 +67,14 @@ impl Running {
             tokio::spawn(async move { proxy.upstream.warm().await });
         }
         let room = Arc::new(Semaphore::new(proxy.limits.connections));
-        let accepting = listeners.into_iter().map(|listener| accept(Arc::clone(&proxy), listener, Arc::clone(&room)));
-        let accepting = accepting.map(tokio::spawn).collect();
-        Ok(Self { proxy, accepting, started: clock::now(), summary: settings.summary })
+        let mut running = Self { proxy, accepting: Vec::new(), room, started: clock::now(), summary: settings.summary };
+        listeners.into_iter().for_each(|listener| running.accept_from(listener));
+        Ok(running)
+    }
+
+    /// Accepts connections from this listener too.
+    pub fn accept_from(&mut self, listener: Listener) {
+        self.accepting.push(tokio::spawn(accept(Arc::clone(&self.proxy), listener, Arc::clone(&self.room))));
     }
 
     /// Where it listens; never empty.

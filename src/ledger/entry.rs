@@ -125,6 +125,8 @@ pub enum Mode {
     Endpoint,
     /// TLS without a CONNECT before it.
     Tls,
+    /// Led here on its way elsewhere, unknown to the client.
+    Transparent,
 }
 
 /// How an exchange ended. Each has one culprit; what AWS answered is never mistaken for what Squall answered.

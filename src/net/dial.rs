@@ -2,11 +2,13 @@
 
 use std::collections::{HashMap, HashSet};
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::str::FromStr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use rustix::io::Errno;
+use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::TcpStream;
 
 use super::limits::Limits;
@@ -19,6 +21,7 @@ pub struct Dialer {
     resolve: HashMap<(String, u16), SocketAddr>,
     timeout: Duration,
     via: Option<Via>,
+    mark: Option<u32>,
     live: Arc<LiveSockets>,
 }
 
@@ -52,7 +55,7 @@ impl Dialer {
     /// With these addresses fixed in advance.
     pub fn new(resolve: impl IntoIterator<Item = Resolve>) -> Self {
         let resolve = resolve.into_iter().map(|r| ((r.host.to_ascii_lowercase(), r.port), r.address)).collect();
-        Self { resolve, timeout: Limits::default().connect, via: None, live: Arc::default() }
+        Self { resolve, timeout: Limits::default().connect, via: None, mark: None, live: Arc::default() }
     }
 
     /// Giving up after so long.
@@ -63,6 +66,13 @@ impl Dialer {
     /// Going through this proxy where it serves.
     pub fn through(self, via: Option<Via>) -> Self {
         Self { via, ..self }
+    }
+
+    /// With this mark (SO_MARK) on all it opens, for rules of the kernel's to know it by; or why this process may not set one.
+    pub fn marking(self, mark: Option<u32>) -> io::Result<Self> {
+        let dialer = Self { mark, ..self };
+        dialer.socket(Ipv4Addr::LOCALHOST.into())?;
+        Ok(dialer)
     }
 
     /// The proxy on the way, if there is one.
@@ -84,7 +94,7 @@ impl Dialer {
     async fn open(&self, target: &Target) -> io::Result<(FarStream, Known)> {
         let fixed = self.fixed(target).is_some();
         let via = self.via.as_ref().filter(|via| !fixed && via.serves(target));
-        let stream = match via {
+        let (stream, known) = match via {
             Some(via) => self
                 .connect(via.proxy())
                 .await
@@ -92,27 +102,67 @@ impl Dialer {
             None => self.connect(target).await?,
         };
         stream.set_nodelay(true)?;
-        let ends = Ends { local: stream.local_addr()?, far: stream.peer_addr()? };
-        self.live.with(|set| set.insert(ends));
-        let known = Known { ends, live: Arc::clone(&self.live) };
         Ok(match via {
             Some(via) => (Box::pin(via.tunnel(stream, target)).await?, known),
             None => (FarStream::Plain(stream), known),
         })
     }
 
-    /// Whether the connection accepted at `local` from `peer` is one of our own: it would loop for ever. Reliable once bytes have come
-    /// over it, since we note a connection before we write to it.
+    /// Whether the connection from `peer` that was meant for `local` is one of our own: it would loop for ever. Reliable from its first
+    /// moment on, since we note a connection in the same moment as we open it.
     pub fn is_ours(&self, peer: SocketAddr, local: SocketAddr) -> bool {
         self.live.with(|set| set.contains(&Ends { local: peer, far: local }))
     }
 
-    async fn connect(&self, target: &Target) -> io::Result<TcpStream> {
+    /// What was said to be the address goes before what the client found out.
+    async fn connect(&self, target: &Target) -> io::Result<(TcpStream, Known)> {
         let resolved = target.address.map(|ip| SocketAddr::new(ip, target.port));
-        if let Some(address) = resolved.or_else(|| self.fixed(target)) {
-            return TcpStream::connect(address).await;
+        if let Some(address) = self.fixed(target).or(resolved) {
+            return self.connect_to(address).await;
         }
-        TcpStream::connect((target.host.as_str(), target.port)).await
+        let mut failed = None;
+        for address in tokio::net::lookup_host((target.host.as_str(), target.port)).await? {
+            match self.connect_to(address).await {
+                Ok(connected) => return Ok(connected),
+                Err(e) => failed = Some(e),
+            }
+        }
+        Err(failed.unwrap_or_else(|| io::Error::new(io::ErrorKind::NotFound, "the name has no address")))
+    }
+
+    async fn connect_to(&self, address: SocketAddr) -> io::Result<(TcpStream, Known)> {
+        let (socket, known) = self.begin(as_seen(address))?;
+        let stream = TcpStream::from_std(socket.into())?;
+        stream.writable().await?;
+        match stream.take_error()? {
+            Some(e) => Err(e),
+            None => Ok((stream, known)),
+        }
+    }
+
+    /// Begins to connect. Nobody can ask whose the connection is between its beginning and its being known.
+    fn begin(&self, far: SocketAddr) -> io::Result<(Socket, Known)> {
+        let socket = self.socket(far.ip())?;
+        let ends = self.live.with(|set| {
+            match socket.connect(&far.into()) {
+                Err(e) if e.raw_os_error() != Some(Errno::INPROGRESS.raw_os_error()) => return Err(e),
+                _ => {}
+            }
+            let local = socket.local_addr()?.as_socket().ok_or(io::ErrorKind::AddrNotAvailable)?;
+            let ends = Ends { local, far };
+            set.insert(ends);
+            Ok(ends)
+        })?;
+        Ok((socket, Known { ends, live: Arc::clone(&self.live) }))
+    }
+
+    fn socket(&self, far: IpAddr) -> io::Result<Socket> {
+        let socket = Socket::new(Domain::for_address((far, 0).into()), Type::STREAM, Some(Protocol::TCP))?;
+        socket.set_nonblocking(true)?;
+        if let Some(mark) = self.mark {
+            set_mark(&socket, mark)?;
+        }
+        Ok(socket)
     }
 
     fn fixed(&self, target: &Target) -> Option<SocketAddr> {
@@ -122,6 +172,27 @@ impl Dialer {
         let of = |host: String| self.resolve.get(&(host, target.port)).copied();
         of(target.host.as_str().to_ascii_lowercase()).or_else(|| of("*".to_owned()))
     }
+}
+
+#[cfg(target_os = "linux")]
+fn set_mark(socket: &Socket, mark: u32) -> io::Result<()> {
+    socket.set_mark(mark)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn set_mark(_socket: &Socket, _mark: u32) -> io::Result<()> {
+    Err(io::Error::new(io::ErrorKind::Unsupported, "only Linux marks sockets"))
+}
+
+/// The address as whoever is there sees it.
+fn as_seen(address: SocketAddr) -> SocketAddr {
+    let ip = match address.ip().to_canonical() {
+        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        ip if ip == address.ip() => return address,
+        ip => ip,
+    };
+    SocketAddr::new(ip, address.port())
 }
 
 impl Default for Dialer {
@@ -193,5 +264,24 @@ mod tests {
         assert!(!dialer.is_ours(peer, elsewhere), "the same port of somebody else's");
         drop(known);
         assert!(!dialer.is_ours(peer, here));
+    }
+
+    #[tokio::test]
+    async fn a_fixed_address_goes_before_the_one_that_the_client_found() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let dialer = Dialer::new([format!("a.invalid:{port}:127.0.0.1").parse::<Resolve>().unwrap()]);
+        let mut target = Target::new(super::super::target::Scheme::Http, "a.invalid", port);
+        target.address = Some([192, 0, 2, 1].into());
+        assert!(dialer.dial(&target).await.is_ok());
+    }
+
+    #[test]
+    fn an_address_that_is_any_is_seen_as_loopback() {
+        for (given, seen) in
+            [("0.0.0.0:1", "127.0.0.1:1"), ("[::]:1", "[::1]:1"), ("[::ffff:10.0.0.1]:1", "10.0.0.1:1")]
+        {
+            assert_eq!(as_seen(given.parse().unwrap()), seen.parse().unwrap(), "{given}");
+        }
     }
 }

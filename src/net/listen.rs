@@ -1,4 +1,8 @@
 //! Listening sockets: each yields [`Arrival`]s, whatever way the client comes in.
+//!
+//! A client may have been led here on its way elsewhere: by a REDIRECT rule of the kernel's, or through a transparent socket (TPROXY,
+//! a namespace whose only way out it is). Where it meant to go is then [`Arrival::original`], and [`Meant`] says how a listener finds
+//! that.
 
 use std::io;
 use std::net::SocketAddr;
@@ -17,8 +21,21 @@ pub struct Arrival {
     pub client: SocketAddr,
     /// Our end.
     pub local: SocketAddr,
+    /// Where the client meant to go, if that is not where we listen.
+    pub original: Option<SocketAddr>,
     /// Its place among the connections that may be open at once, where there is a bound.
     pub place: Option<OwnedSemaphorePermit>,
+}
+
+/// How a listener's connections tell where their clients meant to go.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Meant {
+    /// Here: nothing leads clients to this socket that do not name it.
+    Here,
+    /// Where our end of the connection is: the socket is transparent, and takes connections to any address.
+    OurEnd,
+    /// Where connection tracking says, if a REDIRECT rule led them here; else here.
+    Tracked,
 }
 
 /// A socket that clients reach us on.
@@ -26,24 +43,31 @@ pub struct Arrival {
 pub struct Listener {
     inner: TcpListener,
     address: SocketAddr,
+    meant: Meant,
 }
 
 impl Listener {
-    /// Binds and listens; port 0 takes any free one. An IPv6 socket takes IPv6 only.
+    /// Binds and listens, for clients that name the address and for those that a REDIRECT rule leads to it; port 0 takes any free one.
+    /// An IPv6 socket takes IPv6 only.
     pub fn bind(address: SocketAddr) -> io::Result<Self> {
         let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
         if address.is_ipv6() {
             socket.set_only_v6(true)?;
         }
         socket.set_reuse_address(true)?;
-        socket.set_nonblocking(true)?;
         // Linux hands the option down to accepted sockets; without it new connections stall for 40 ms.
         socket.set_tcp_nodelay(true)?;
         socket.bind(&address.into())?;
         socket.listen(BACKLOG)?;
-        let inner = TcpListener::from_std(socket.into())?;
+        Self::from_std(socket.into(), Meant::Tracked)
+    }
+
+    /// From a socket that is bound and listens already.
+    pub fn from_std(socket: std::net::TcpListener, meant: Meant) -> io::Result<Self> {
+        socket.set_nonblocking(true)?;
+        let inner = TcpListener::from_std(socket)?;
         let address = inner.local_addr()?;
-        Ok(Self { inner, address })
+        Ok(Self { inner, address, meant })
     }
 
     /// The bound address.
@@ -55,7 +79,7 @@ impl Listener {
     pub async fn accept(&self) -> Arrival {
         loop {
             match self.inner.accept().await {
-                Ok((stream, client)) => match arrive(stream, client) {
+                Ok((stream, client)) => match arrive(stream, client, self.meant) {
                     Ok(arrival) => return arrival,
                     Err(e) => tracing::debug!("{client} left at once: {e}"),
                 },
@@ -68,12 +92,50 @@ impl Listener {
     }
 }
 
-fn arrive(stream: TcpStream, client: SocketAddr) -> io::Result<Arrival> {
+fn arrive(stream: TcpStream, client: SocketAddr, meant: Meant) -> io::Result<Arrival> {
     stream.set_nodelay(true)?;
     let local = stream.local_addr()?;
-    Ok(Arrival { stream, client, local, place: None })
+    let original = match meant {
+        Meant::Here => None,
+        Meant::OurEnd => Some(local),
+        Meant::Tracked => tracked(&stream, local).filter(|original| *original != local),
+    };
+    Ok(Arrival { stream, client, local, original, place: None })
+}
+
+/// SO_ORIGINAL_DST; an error means that nothing was tracked.
+#[cfg(target_os = "linux")]
+fn tracked(stream: &TcpStream, local: SocketAddr) -> Option<SocketAddr> {
+    let socket = socket2::SockRef::from(stream);
+    let original = if local.is_ipv6() { socket.original_dst_v6() } else { socket.original_dst_v4() };
+    original.ok()?.as_socket()
+}
+
+#[cfg(not(target_os = "linux"))]
+fn tracked(_stream: &TcpStream, _local: SocketAddr) -> Option<SocketAddr> {
+    None
 }
 
 /// The kernel cuts it down to net.core.somaxconn.
 const BACKLOG: i32 = 4096;
 const BREATH: Duration = Duration::from_millis(10);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn original(meant: Meant) -> Option<SocketAddr> {
+        let socket = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let listener = Listener::from_std(socket, meant).unwrap();
+        let (_client, arrival) = tokio::join!(TcpStream::connect(listener.address()), listener.accept());
+        assert_eq!(arrival.local, listener.address());
+        arrival.original
+    }
+
+    #[tokio::test]
+    async fn a_client_that_names_our_address_means_us_unless_the_socket_is_transparent() {
+        assert_eq!(original(Meant::Here).await, None);
+        assert_eq!(original(Meant::Tracked).await, None);
+        assert!(original(Meant::OurEnd).await.is_some());
+    }
+}

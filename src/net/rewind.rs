@@ -24,6 +24,11 @@ impl<T> Rewind<T> {
     pub fn inner(&self) -> &T {
         &self.inner
     }
+
+    /// The stream below, without what was still to be read before it.
+    pub fn into_inner(self) -> T {
+        self.inner
+    }
 }
 
 impl<T: AsyncRead + Unpin> AsyncRead for Rewind<T> {

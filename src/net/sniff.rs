@@ -69,6 +69,33 @@ pub async fn client_hello<T: AsyncRead + Unpin>(stream: &mut T, seen: &mut Bytes
     }
 }
 
+/// Reads on into `seen` to the end of the HTTP/1 request head that begins there, and gives its Host, if it is a request to the host
+/// itself that names one: a request to a proxy says more of where it goes. An error means that it is no such head.
+pub async fn host<T: AsyncRead + Unpin>(stream: &mut T, seen: &mut BytesMut) -> io::Result<Option<String>> {
+    loop {
+        if let Some(host) = host_in(seen)? {
+            return Ok(host);
+        }
+        seen.reserve(FIRST_READ);
+        if seen.len() > LARGEST_HEAD || stream.read_buf(seen).await? == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+    }
+}
+
+/// The Host of the head that begins here; `None`: more must come.
+fn host_in(seen: &[u8]) -> io::Result<Option<Option<String>>> {
+    let mut fields = [httparse::EMPTY_HEADER; super::MOST_HEADERS];
+    let mut request = httparse::Request::new(&mut fields);
+    let parsed = request.parse(seen).map_err(|e| io::Error::new(io::ErrorKind::InvalidData, e))?;
+    if parsed.is_partial() {
+        return Ok(None);
+    }
+    let to_host = request.path.is_some_and(|target| target.starts_with('/') || target == "*");
+    let field = request.headers.iter().find(|field| to_host && field.name.eq_ignore_ascii_case("host"));
+    Ok(Some(field.and_then(|field| str::from_utf8(field.value).ok()).map(str::to_owned)))
+}
+
 /// The protocol these first bytes belong to; `None`: too few to tell.
 fn tell(seen: &[u8]) -> Option<Speech> {
     match seen {
@@ -101,6 +128,8 @@ const LONGEST_METHOD: usize = 24;
 const FIRST_READ: usize = 2048;
 /// Four full TLS records: post-quantum key shares need more than one packet, nothing honest needs more than this.
 const LARGEST_HELLO: usize = 64 << 10;
+/// Session tokens take kilobytes; what is much longer is no head.
+const LARGEST_HEAD: usize = 256 << 10;
 
 #[cfg(test)]
 mod tests {
@@ -142,6 +171,25 @@ mod tests {
         writing.await.unwrap();
         near.read_to_end(&mut seen.clone().to_vec()).await.unwrap();
         assert!(b"GET / HTTP/1.1\r\n\r\n".starts_with(&seen));
+    }
+
+    #[tokio::test]
+    async fn a_request_head_tells_its_host_unless_it_is_for_a_proxy() {
+        for (head, wanted) in [
+            ("GET / HTTP/1.1\r\nA: b\r\nhOST: a.b:80\r\n\r\nbody", Ok(Some("a.b:80"))),
+            ("OPTIONS * HTTP/1.0\r\nHost: a\r\n\r\n", Ok(Some("a"))),
+            ("GET / HTTP/1.0\r\n\r\n", Ok(None)),
+            ("GET http://a.b/ HTTP/1.1\r\nHost: a.b\r\n\r\n", Ok(None)),
+            ("CONNECT a.b:443 HTTP/1.1\r\nHost: a.b\r\n\r\n", Ok(None)),
+            ("SET key value\r\n", Err(())),
+            ("SSH-2.0-OpenSSH_9.2p1 Debian\r\n", Err(())),
+            ("GET / HTTP/1.1\r\nHost: a", Err(())),
+        ] {
+            let mut seen = BytesMut::new();
+            let told = host(&mut head.as_bytes(), &mut seen).await;
+            assert_eq!(told.as_ref().map(|host| host.as_deref()).map_err(|_| ()), wanted, "{head}");
+            assert!(head.as_bytes().starts_with(&seen) && !seen.is_empty());
+        }
     }
 
     #[tokio::test]

@@ -14,16 +14,14 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::TlsAcceptor;
 
-use super::approach;
-use super::handle;
+use super::carry::{self, Far};
 use super::own::{self, Reason};
 use super::route::{self, Connection};
-use super::{Proxy, Sightings};
+use super::{Proxy, Sightings, approach, handle, transparent};
 use crate::aws::host;
 use crate::ledger::Mode;
 use crate::net::body::{ResponseBody, Watched};
 use crate::net::cut::{ConnectionEnding, Ending, Near};
-use crate::net::dial::Known;
 use crate::net::io::ClientIo;
 use crate::net::listen::Arrival;
 use crate::net::name::HostName;
@@ -31,14 +29,14 @@ use crate::net::rewind::Rewind;
 use crate::net::serve::{self, Served, Terms};
 use crate::net::sniff::{self, Hello, Speech};
 use crate::net::target::{Scheme, Target};
-use crate::net::via::FarStream;
-use crate::net::{tls, tunnel};
+use crate::net::tls;
 
 /// The client's stream with what was sniffed put back.
 type ClientStream = Rewind<ClientIo>;
 
 /// Serves one accepted connection to its end.
 pub async fn serve(proxy: Arc<Proxy>, arrival: Arrival) {
+    let original = arrival.original.filter(|original| !proxy.listens_at(*original));
     let mut io = ClientIo::new(arrival.stream).holding(arrival.place);
     let control = Arc::clone(io.control());
     let connection = Connection {
@@ -50,6 +48,9 @@ pub async fn serve(proxy: Arc<Proxy>, arrival: Arrival) {
         streams: Arc::default(),
         progress: Arc::default(),
     };
+    if let Some(original) = original {
+        return Box::pin(transparent::serve(proxy, connection, io, original)).await;
+    }
     let mut seen = BytesMut::new();
     let patience = proxy.limits.idle;
     let speech = match waited(&proxy, patience, sniff::sniff(&mut io, &mut seen)).await {
@@ -114,8 +115,13 @@ async fn hello<T: AsyncRead + Unpin>(
 }
 
 /// Speaks TLS as `name`, then HTTP inside it: HTTP/2 if client and far end both can.
-async fn terminate<T>(proxy: Arc<Proxy>, mut connection: Connection, mut io: T, name: &HostName, hello: &Hello)
-where
+pub(super) async fn terminate<T>(
+    proxy: Arc<Proxy>,
+    mut connection: Connection,
+    mut io: T,
+    name: &HostName,
+    hello: &Hello,
+) where
     T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     if let Some(ended) = approach::at_hello(&proxy, &connection, name) {
@@ -146,15 +152,17 @@ where
 
 /// Why something was not waited for any longer.
 #[derive(Clone, Copy, Debug, thiserror::Error)]
-enum GivenUp {
+pub(super) enum GivenUp {
+    /// It took too long.
     #[error("not within {0:?}")]
     Late(Duration),
+    /// Everything ends.
     #[error("Squall is to stop")]
     Stopping,
 }
 
 /// Waits for what a client must do before there can be an exchange: for so long, and not when everything is to stop.
-async fn waited<F: Future>(proxy: &Proxy, patience: Duration, happening: F) -> Result<F::Output, GivenUp> {
+pub(super) async fn waited<F: Future>(proxy: &Proxy, patience: Duration, happening: F) -> Result<F::Output, GivenUp> {
     tokio::select! {
         biased;
         waited = tokio::time::timeout(patience, happening) => waited.map_err(|_| GivenUp::Late(patience)),
@@ -192,7 +200,7 @@ async fn speak_proxy(proxy: Arc<Proxy>, connection: Connection, io: ClientStream
 }
 
 /// HTTP inside TLS or a tunnel, and HTTP/2 anywhere.
-async fn speak_origin<T>(proxy: Arc<Proxy>, connection: Connection, io: T, http2: bool)
+pub(super) async fn speak_origin<T>(proxy: Arc<Proxy>, connection: Connection, io: T, http2: bool)
 where
     T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
@@ -238,9 +246,9 @@ async fn connect(proxy: Arc<Proxy>, connection: &Connection, request: Request<In
         tasks.spawn(upgraded(request, move |stream| intercept(proxy, connection, stream)));
         return connected();
     }
-    match proxy.upstream.dialer().dial(&target).await {
+    match carry::reach(&proxy, &target).await {
         Ok(far) => {
-            tasks.spawn(upgraded(request, move |stream| carry(proxy, connection, stream, far)));
+            tasks.spawn(upgraded(request, move |stream| through(proxy, connection, target, stream, far)));
             connected()
         }
         Err(e) => own::answer(Reason::UpstreamUnreachable, &format!("cannot reach {target}: {e}")),
@@ -294,8 +302,8 @@ async fn intercept(proxy: Arc<Proxy>, mut connection: Connection, mut stream: Re
         // Something else, or a client that waits for the server to speak first.
         Ok(Ok(Some(Speech::Other))) | Err(GivenUp::Late(_)) => {
             let stream = Rewind::new(seen.freeze(), stream);
-            match proxy.upstream.dialer().dial(&target).await {
-                Ok(far) => carry(proxy, connection, stream, far).await,
+            match carry::reach(&proxy, &target).await {
+                Ok(far) => carry::carry(&proxy, &connection, &target, stream, far).await,
                 Err(e) => tracing::warn!("cannot reach {target}: {e}"),
             }
         }
@@ -303,33 +311,21 @@ async fn intercept(proxy: Arc<Proxy>, mut connection: Connection, mut stream: Re
     }
 }
 
+/// Inside a CONNECT to anywhere else.
+async fn through(
+    proxy: Arc<Proxy>,
+    connection: Connection,
+    target: Arc<Target>,
+    stream: Rewind<ClientStream>,
+    far: Far,
+) {
+    carry::carry(&proxy, &connection, &target, stream, far).await;
+}
+
 /// The CONNECT authority under the name its ClientHello gives: a client that resolved the name itself connects to an address.
 fn named(target: &Target, name: &str) -> Target {
     let address = target.host.parse().ok().filter(|_| name != target.host);
     Target { host: name.into(), address, ..target.clone() }
-}
-
-/// Copies bytes both ways, undecrypted.
-async fn carry<S>(proxy: Arc<Proxy>, connection: Connection, mut stream: S, far: (FarStream, Known))
-where
-    S: AsyncRead + AsyncWrite + Unpin,
-{
-    Sightings::count(&proxy.sightings.tunnels);
-    let (mut far, _known) = far;
-    let copying = tunnel::tunnel(&mut stream, &mut far);
-    tokio::select! {
-        ended = copying => match ended {
-            Ok(carried) => tracing::debug!("tunnel of {} closed: {} bytes up, {} down", connection.client, carried.up, carried.down),
-            Err(e) => {
-                // What the far end did to us is done to the client.
-                if e.kind() == io::ErrorKind::ConnectionReset {
-                    connection.control.end(ConnectionEnding::Reset);
-                }
-                tracing::debug!("tunnel of {} broke: {e}", connection.client);
-            }
-        },
-        () = proxy.stop.cancelled() => {}
-    }
 }
 
 /// After this, a client in a tunnel to an unusual port is taken to wait for the server to speak first.

@@ -6,6 +6,7 @@
 mod ahead;
 mod approach;
 mod batch;
+mod carry;
 pub mod connection;
 mod corrupt;
 pub mod destination;
@@ -20,6 +21,7 @@ pub mod own;
 pub mod patience;
 mod resign;
 pub mod route;
+mod transparent;
 pub mod unread;
 pub mod upgrade;
 
@@ -104,13 +106,20 @@ impl Proxy {
 
     /// Whether this target is one of our own listeners.
     pub fn is_self(&self, host: &str, port: u16) -> bool {
-        let here = |address: &SocketAddr| match HostName::parse(host) {
-            HostName::Ip(ip) => ip == address.ip() || (address.ip().is_unspecified() && is_loopback(ip)),
+        match HostName::parse(host) {
+            HostName::Ip(ip) => self.listens_at((ip, port).into()),
             HostName::Dns(name) => {
-                host::is_local(&name) && (is_loopback(address.ip()) || address.ip().is_unspecified())
+                let here = |ip: IpAddr| is_loopback(ip) || ip.is_unspecified();
+                host::is_local(&name)
+                    && self.listening.iter().any(|address| address.port() == port && here(address.ip()))
             }
-        };
-        self.listening.iter().any(|address| address.port() == port && here(address))
+        }
+    }
+
+    /// Whether one of our own listeners is there.
+    pub fn listens_at(&self, place: SocketAddr) -> bool {
+        let here = |ip: IpAddr| ip == place.ip() || (ip.is_unspecified() && is_loopback(place.ip()));
+        self.listening.iter().any(|address| address.port() == place.port() && here(address.ip()))
     }
 }
 

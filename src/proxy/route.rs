@@ -208,12 +208,16 @@ fn named_host<B>(request: &Request<B>) -> Option<&str> {
 
 /// The host in the Host field, without port.
 fn host_header(headers: &HeaderMap) -> Option<&str> {
-    let host = headers.get(HOST)?.to_str().ok()?;
-    let bare = match host.rfind(':') {
-        Some(colon) if host[colon + 1..].bytes().all(|b| b.is_ascii_digit()) => &host[..colon],
-        _ => host,
+    Some(bare_host(headers.get(HOST)?.to_str().ok()?)).filter(|h| !h.is_empty())
+}
+
+/// The host of an authority, without port and brackets.
+pub(super) fn bare_host(authority: &str) -> &str {
+    let bare = match authority.rfind(':') {
+        Some(colon) if authority[colon + 1..].bytes().all(|b| b.is_ascii_digit()) => &authority[..colon],
+        _ => authority,
     };
-    Some(bare.trim_start_matches('[').trim_end_matches(']')).filter(|h| !h.is_empty())
+    bare.trim_start_matches('[').trim_end_matches(']')
 }
 
 #[cfg(test)]

@@ -19,6 +19,7 @@ mod forward;
 mod http2;
 mod identity;
 mod layers;
+mod led;
 mod limits;
 mod memory;
 mod outcome;

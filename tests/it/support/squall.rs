@@ -10,16 +10,18 @@ use rustls::pki_types::CertificateDer;
 use squall::aws::catalog;
 use squall::command::launch::{Finished, Running};
 use squall::ledger::Ledger;
+use squall::net::authority::CertificateAuthority;
 use squall::net::connect::Roots;
 use squall::net::dial::Dialer;
 use squall::net::limits::Limits;
+use squall::net::listen::{Listener, Meant};
 use squall::net::target::{Scheme, Target};
 use squall::net::upstream::Upstream;
 use squall::net::via::Via;
 use squall::profile::load::{self, Source};
 use squall::proxy::destination::{Destination, Destinations};
 use squall::proxy::identity::Identity;
-use squall::settings::{Listen, Settings};
+use squall::settings::{Listen, Settings, permitted};
 
 use super::http2::Http2Upstream;
 use super::upstream;
@@ -117,6 +119,20 @@ impl Setup {
         self
     }
 
+    /// All hosts are at this address, whatever its port.
+    pub(crate) fn all_at(mut self, address: SocketAddr, root: Vec<CertificateDer<'static>>) -> Self {
+        let resolve = format!("*:{}:{}", address.port(), address.ip()).parse().unwrap();
+        self.settings.upstream = Upstream::new(Dialer::new([resolve]), Roots::Only(root));
+        self
+    }
+
+    /// With TLS terminated for this host too.
+    pub(crate) fn intercepting(mut self, host: &str) -> Self {
+        self.settings.intercept.add(host);
+        self.settings.authority = CertificateAuthority::create(permitted(&[host.to_owned()])).unwrap();
+        self
+    }
+
     /// Within these bounds.
     pub(crate) fn within(mut self, limits: Limits) -> Self {
         self.settings.limits = limits;
@@ -150,6 +166,14 @@ impl Setup {
 }
 
 impl Squall {
+    /// Takes connections on this port of another loopback address, whatever address they are meant for, as from a transparent socket.
+    pub(crate) fn leading(mut self, port: u16) -> (Self, SocketAddr) {
+        let socket = std::net::TcpListener::bind(("127.0.0.77", port)).unwrap();
+        let address = socket.local_addr().unwrap();
+        self.running.accept_from(Listener::from_std(socket, Meant::OurEnd).unwrap());
+        (self, address)
+    }
+
     pub(crate) fn proxy(&self) -> &Arc<squall::proxy::Proxy> {
         self.running.proxy()
     }
