@@ -80,6 +80,12 @@ pub fn idiom(request: &AwsRequest, idiom: Idiom) -> AwsError {
     if choices.all(|choice| choice.code == first.code && choice.status == first.status) { first } else { common() }
 }
 
+/// Whether an operation is known to give an error for this kind of trouble: it models one, or gives one in practice.
+pub fn is_told(reading: &Reading, idiom: Idiom) -> bool {
+    let of_operation = reading.operation.into_iter().flat_map(|operation| reading.service.errors_of(operation));
+    practice::of(reading, idiom).is_some() || best(of_operation, idiom, reading).is_some()
+}
+
 fn choose(reading: &Reading, protocol: Protocol, idiom: Idiom) -> AwsError {
     if let Some(practice) = practice::of(reading, idiom) {
         return error(practice.code, practice.status, practice.message);

@@ -3,14 +3,17 @@
 //! A fault answers with one [`Effect`]; `profile::verdict` puts those of all rules together, and only `proxy::inject` acts on them.
 //! Nothing here knows a socket.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use http::StatusCode;
 use jiff::SignedDuration;
 
 use super::partial::Partial;
 use crate::{
-    aws::protocol::{AwsError, event_stream::Break, in_ok::FunctionError},
+    aws::{
+        protocol::{AwsError, event_stream::Break, in_ok::FunctionError},
+        recorded::Recorded,
+    },
     units::{Bytes, Offset, Speed},
 };
 
@@ -23,6 +26,8 @@ pub enum Effect {
     Instead(Instead),
     /// Some items of a batch fail, and only the others go on. Terminal: it decides what the client sees.
     Partly(Box<Partial>),
+    /// Instead of what the far end answers: what it told before the last write. Terminal; whoever remembers that puts it in.
+    Recall,
     /// On the way up: to a request that goes on.
     Up(Up),
     /// On the way down: to the answer, whoever gives it.
@@ -52,6 +57,8 @@ pub enum Instead {
     Hang(Option<Duration>),
     /// This; but the far end carries the request out first, and its answer is thrown away.
     Lost(Box<Self>),
+    /// An answer that the far end gave before.
+    Recorded(Arc<Recorded>),
     /// The connection or stream ends with an error.
     Reset(Scope),
 }

@@ -86,7 +86,7 @@ fn read(name: &Node, settings: Option<&Node>) -> Result<Box<dyn Fault>, Complain
 }
 
 fn is_of_requests(fault: &dyn Fault) -> bool {
-    matches!(fault.stage(), Stage::ConnectOrRequest | Stage::Request) && !fault.rewrites()
+    matches!(fault.stage(), Stage::ConnectOrRequest | Stage::Request) && !fault.rewrites() && fault.lag().is_none()
 }
 
 #[cfg(test)]

@@ -32,10 +32,11 @@ mod reset;
 mod retry_after;
 mod skew;
 mod slow_close;
+mod stale;
 mod truncate;
 pub mod written;
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
 pub use draw::Draw;
 pub use effect::{Breach, Corruption, Down, Dribble, Effect, Instead, Scope, Up};
@@ -80,6 +81,11 @@ pub trait Fault: fmt::Debug + fmt::Display + Send + Sync {
         None
     }
 
+    /// How far reads lag behind writes, if it answers out of the past.
+    fn lag(&self) -> Option<Duration> {
+        None
+    }
+
     /// Whether it can do anything to this request. A rule of which no fault can does not strike.
     fn suits(&self, _request: &AwsRequest) -> bool {
         true
@@ -116,7 +122,7 @@ pub fn kinds() -> impl Iterator<Item = &'static FaultKind> {
     idiom::IDIOMS.iter().chain(KINDS.iter().copied())
 }
 
-static KINDS: [&FaultKind; 21] = [
+static KINDS: [&FaultKind; 22] = [
     &error::ERROR,
     &gateway::GATEWAY,
     &latency::LATENCY,
@@ -135,6 +141,7 @@ static KINDS: [&FaultKind; 21] = [
     &function_error::FUNCTION_ERROR,
     &event_stream::EVENT_STREAM,
     &partial::PARTIAL,
+    &stale::STALE,
     &expire::EXPIRE,
     &retry_after::RETRY_AFTER,
     &skew::SKEW,

@@ -15,6 +15,7 @@ pub use watched::{BodyError, End, Place, Watch, Watched};
 
 use super::cut::Broken;
 use super::expect::Gate;
+use super::kept::Kept;
 use super::pool::Lease;
 use super::shaped::Shaped;
 
@@ -31,6 +32,8 @@ pub struct UpstreamBody {
 /// The body of an answer to a client.
 #[derive(Debug)]
 pub enum ResponseBody {
+    /// Another of these, of which a copy is kept.
+    Kept(Box<Kept>),
     /// Our own words.
     Own(Option<Bytes>),
     /// Either of these, changed on its way.
@@ -113,6 +116,7 @@ impl Body for ResponseBody {
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
         match &mut *self {
+            Self::Kept(body) => Pin::new(&mut **body).poll_frame(cx),
             Self::Own(bytes) => Poll::Ready(bytes.take().filter(|b| !b.is_empty()).map(|b| Ok(Frame::data(b)))),
             Self::Shaped(body) => Pin::new(&mut **body).poll_frame(cx),
             Self::Upstream(body) => Pin::new(body).poll_frame(cx),
@@ -121,6 +125,7 @@ impl Body for ResponseBody {
 
     fn is_end_stream(&self) -> bool {
         match self {
+            Self::Kept(body) => body.is_end_stream(),
             Self::Own(bytes) => bytes.as_ref().is_none_or(Bytes::is_empty),
             Self::Shaped(body) => body.is_end_stream(),
             Self::Upstream(body) => body.is_end_stream(),
@@ -129,6 +134,7 @@ impl Body for ResponseBody {
 
     fn size_hint(&self) -> SizeHint {
         match self {
+            Self::Kept(body) => body.size_hint(),
             Self::Own(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, |b| b.len() as u64)),
             Self::Shaped(body) => body.size_hint(),
             Self::Upstream(body) => body.size_hint(),

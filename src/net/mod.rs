@@ -11,6 +11,7 @@ pub mod cut;
 pub mod dial;
 pub mod expect;
 pub mod io;
+pub mod kept;
 pub mod leaf;
 pub mod limits;
 pub mod listen;

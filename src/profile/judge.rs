@@ -8,6 +8,8 @@ use super::{
     buckets::Demand,
     dice::Roll,
     matcher::Misfit,
+    memo::Read,
+    past::Old,
     plan::Rule,
     schedule::{Chance, Per},
     seen::Seen,
@@ -41,6 +43,8 @@ pub(super) struct Strike<'a> {
     pub(super) roll: Roll<'a>,
     pub(super) rolled: Option<f64>,
     pub(super) hold: Option<Hold>,
+    /// What its reads told before, if it answers out of the past.
+    pub(super) old: Option<Old>,
 }
 
 /// Why there was none.
@@ -52,11 +56,13 @@ pub(super) struct Miss {
 }
 
 impl Rule {
-    /// Counts a request that fits, and says by which roll it is struck, if it is. `verdict` is what the rules before came to.
+    /// Counts a request that fits, and says by which roll it is struck, if it is. `read` is the request again if it reads something that
+    /// may lag behind, `verdict` what the rules before came to.
     pub(super) fn judge<'a>(
         &self,
         state: &RuleState,
         seen: &Seen<'a>,
+        read: Option<&Read>,
         now: Duration,
         verdict: &Verdict,
     ) -> Result<Strike<'a>, Miss> {
@@ -67,7 +73,7 @@ impl Rule {
             return Err(miss(Skip::Unsuited));
         }
         if !self.faults().iter().any(|fault| can_strike(fault.as_ref(), seen)) {
-            return Err(miss(Skip::NoToken));
+            return Err(miss(if self.lag().is_some() { Skip::Consistent } else { Skip::NoToken }));
         }
         let (roll, call) = self.roll(state, seen, matched).ok_or_else(|| miss(Skip::Uncounted))?;
         if schedule.calls.is_some_and(|calls| !calls.holds(call)) {
@@ -96,6 +102,11 @@ impl Rule {
         if is_beaten {
             return Err(miss(Skip::AnsweredBefore));
         }
+        let old = self.lag().map(|lag| match read {
+            Some(read) => state.past.recall(read, now, lag),
+            None => Err(Skip::TooLarge),
+        });
+        let old = old.transpose().map_err(miss)?;
         let hold = match schedule.max_active {
             Some(most) => Some(state.hold(most).ok_or_else(|| miss(Skip::TooManyActive))?),
             None => None,
@@ -103,7 +114,7 @@ impl Rule {
         if !state.count_strike(schedule.limit) {
             return Err(miss(Skip::OverLimit));
         }
-        Ok(Strike { roll, rolled, hold })
+        Ok(Strike { roll, rolled, hold, old })
     }
 
     /// What the dice and `calls` go by: the roll, and the how-manieth request it is. None where the request does not tell what is

@@ -227,6 +227,7 @@ const READY_MADE: &[(&str, &str)] = &[
     ("service-quota", include_str!("../../profiles/service-quota.yaml")),
     ("slow-300ms", include_str!("../../profiles/slow-300ms.yaml")),
     ("sqs-duplicate-delivery", include_str!("../../profiles/sqs-duplicate-delivery.yaml")),
+    ("stale-reads", include_str!("../../profiles/stale-reads.yaml")),
     ("sts-outage", include_str!("../../profiles/sts-outage.yaml")),
 ];
 

@@ -14,7 +14,10 @@ use super::{
     dice::{Dice, Roll},
     index::Index,
     judge::{Fate, Miss, Strike, can_strike},
+    lagging::Lagging,
     matcher::Matcher,
+    memo::Event,
+    past::Old,
     schedule::{Per, Schedule},
     seen::Seen,
     stage::Struck,
@@ -22,9 +25,13 @@ use super::{
     verdict::Verdict,
 };
 use crate::{
-    aws::{extent, request::AwsRequest},
+    aws::{
+        extent,
+        idiom::{Idiom, idiom},
+        request::AwsRequest,
+    },
     fault::{
-        Fault,
+        Effect, Fault, Instead,
         capacity::{Capacity, Share, Unit},
     },
 };
@@ -41,6 +48,8 @@ pub struct Plan {
     aliases: Vec<Alias>,
     rules: Vec<Rule>,
     index: Index,
+    /// The rules that answer out of the past.
+    lagging: Lagging,
 }
 
 /// A compiled rule.
@@ -55,6 +64,8 @@ pub struct Rule {
     struck: Struck,
     /// Which of its faults is a capacity, if one is.
     capacity: Option<usize>,
+    /// How far its reads lag behind, if it answers out of the past.
+    lag: Option<Duration>,
     asks_for_resource: bool,
     /// A hash of what was written.
     written: u64,
@@ -63,7 +74,7 @@ pub struct Rule {
 impl Plan {
     pub(super) fn new(profiles: Vec<String>, seed: u64, aliases: Vec<Alias>, rules: Vec<super::schema::Rule>) -> Self {
         let rules: Vec<Rule> = rules.into_iter().map(|rule| Rule::new(rule, seed)).collect();
-        Self { profiles, seed, aliases, index: Index::new(&rules), rules }
+        Self { profiles, seed, aliases, index: Index::new(&rules), lagging: Lagging::of(&rules), rules }
     }
 
     /// The names of the profiles it was made from, in the order given.
@@ -86,9 +97,9 @@ impl Plan {
         &self.rules
     }
 
-    /// Whether a rule that may fit this request asks what it is about.
+    /// Whether a rule that may fit this request asks what it is about, or one hears of what it writes to.
     pub fn asks_for_resource(&self, seen: &Seen<'_>) -> bool {
-        self.any_may_fit(seen, Rule::asks_for_resource)
+        self.any_may_fit(seen, Rule::asks_for_resource) || self.lagging.hear_of_write(seen)
     }
 
     /// Whether a rule that otherwise fits this request asks for members of its body.
@@ -106,13 +117,13 @@ impl Plan {
     pub fn decide(&self, states: &RuleStates, seen: &Seen<'_>, now: Duration) -> Verdict {
         let rules = self.index.rules(seen.request);
         let of_requests = rules.iter().copied().filter(|number| self.rules[*number].struck == Struck::Request);
-        self.walk(states, seen, now, of_requests, |_, _| {})
+        self.walk(states, seen, self.lagging.event(seen), now, of_requests, |_, _| {})
     }
 
     /// The same for a connection before its first request, of which its host and its client alone are known.
     pub fn decide_connection(&self, states: &RuleStates, seen: &Seen<'_>, struck: Struck, now: Duration) -> Verdict {
         let all = 0..self.rules.len();
-        self.walk(states, seen, now, all.filter(|number| self.rules[*number].struck == struck), |_, _| {})
+        self.walk(states, seen, None, now, all.filter(|number| self.rules[*number].struck == struck), |_, _| {})
     }
 
     /// Whether there are rules that strike at connections.
@@ -124,7 +135,8 @@ impl Plan {
     pub fn trace(&self, states: &RuleStates, seen: &Seen<'_>, now: Duration) -> (Verdict, Vec<(&Rule, Fate)>) {
         let mut fates = Vec::with_capacity(self.rules.len());
         let of_requests = (0..self.rules.len()).filter(|number| self.rules[*number].struck == Struck::Request);
-        let verdict = self.walk(states, seen, now, of_requests, |rule, fate| fates.push((rule, fate)));
+        let verdict =
+            self.walk(states, seen, self.lagging.event(seen), now, of_requests, |rule, fate| fates.push((rule, fate)));
         (verdict, fates)
     }
 
@@ -133,21 +145,28 @@ impl Plan {
         &'p self,
         states: &RuleStates,
         seen: &Seen<'_>,
+        event: Option<Event>,
         now: Duration,
         rules: impl Iterator<Item = usize>,
         mut tell: impl FnMut(&'p Rule, Fate),
     ) -> Verdict {
         let mut verdict = Verdict::default();
         let mut spent: SmallVec<[(usize, Demand); 1]> = SmallVec::new();
+        let read = event.as_ref().and_then(Event::read).cloned();
+        let mut memo = event.map(|event| self.lagging.memo(states, seen, event));
         for number in rules {
             let (rule, state) = (&self.rules[number], &states.of_rules()[number]);
             if let Some(misfit) = rule.matcher.misfit(seen) {
                 tell(rule, Fate::Misfit(misfit));
                 continue;
             }
-            match rule.judge(state, seen, now, &verdict) {
-                Ok(Strike { roll, rolled, hold }) => {
-                    rule.apply(roll, seen, &mut verdict);
+            let read = read.as_deref();
+            if let (Some(lag), Some(memo), true) = (rule.lag, &mut memo, read.is_some()) {
+                memo.for_rule(state, lag);
+            }
+            match rule.judge(state, seen, read, now, &verdict) {
+                Ok(Strike { roll, rolled, hold, old }) => {
+                    rule.apply(roll, seen, old, &mut verdict);
                     hold.into_iter().for_each(|hold| verdict.holds.add(hold));
                     tell(rule, Fate::Struck { rolled });
                 }
@@ -158,6 +177,7 @@ impl Plan {
                 }
             }
         }
+        verdict.memo = memo.filter(|memo| !memo.is_empty()).map(Arc::new);
         if !verdict.goes_on() {
             for (number, demand) in &spent {
                 let buckets = &states.of_rules()[*number].buckets;
@@ -177,10 +197,12 @@ impl Rule {
     fn new(rule: super::schema::Rule, seed: u64) -> Self {
         let capacity = rule.faults.iter().position(|fault| fault.capacity().is_some());
         let share = rule.faults.iter().find_map(|fault| fault.capacity()).map(Capacity::share);
-        let by_resource =
-            matches!(share, Some(Share::Account | Share::AccountOperation | Share::Prefix | Share::Resource));
+        let lag = rule.faults.iter().find_map(|fault| fault.lag());
+        let by_resource = lag.is_some()
+            || matches!(share, Some(Share::Account | Share::AccountOperation | Share::Prefix | Share::Resource));
         Self {
             capacity,
+            lag,
             asks_for_resource: by_resource || rule.matcher.is_about_resource() || rule.schedule.per == Per::Resource,
             dice: Dice::new(seed, rule.name.as_str()),
             is_terminal: rule.faults.iter().any(|fault| fault.is_terminal()),
@@ -196,6 +218,11 @@ impl Rule {
     /// The tokens that it goes by, if it has any.
     pub(super) fn capacity(&self) -> Option<&Capacity> {
         self.faults.get(self.capacity?)?.capacity()
+    }
+
+    /// How far its reads lag behind writes, if it answers out of the past.
+    pub fn lag(&self) -> Option<Duration> {
+        self.lag
     }
 
     /// Whether it depends on what a request is about.
@@ -255,10 +282,17 @@ impl Rule {
         &self.dice
     }
 
-    fn apply(&self, roll: Roll<'_>, seen: &Seen<'_>, verdict: &mut Verdict) {
+    fn apply(&self, roll: Roll<'_>, seen: &Seen<'_>, old: Option<Old>, verdict: &mut Verdict) {
         let mut draw = self.dice.amounts(roll);
         for fault in self.faults.iter().filter(|fault| can_strike(fault.as_ref(), seen)) {
-            verdict.add(&self.name, fault.effect(seen.request, &mut draw));
+            let effect = match (fault.effect(seen.request, &mut draw), &old) {
+                (Effect::Recall, Some(Old::Answer(answer))) => Effect::Instead(Instead::Recorded(Arc::clone(answer))),
+                (Effect::Recall, Some(Old::NotThere)) => {
+                    Effect::Instead(Instead::Error(idiom(seen.request, Idiom::NotFound)))
+                }
+                (effect, _) => effect,
+            };
+            verdict.add(&self.name, effect);
         }
         verdict.rules.push(self.name.clone());
     }

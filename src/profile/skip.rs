@@ -1,6 +1,7 @@
 //! Why a rule does not strike a request that fits it.
 
 use super::{plan::Rule, schedule::Per};
+use crate::units::Millis;
 
 /// The reasons, in the order in which they are looked for.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, serde::Serialize)]
@@ -10,6 +11,8 @@ pub enum Skip {
     Unsuited,
     /// It carries nothing that its fault is about.
     NoToken,
+    /// It asks for an answer that is consistent.
+    Consistent,
     /// The request does not tell what `per` counts by.
     Uncounted,
     /// `calls` said no.
@@ -26,6 +29,10 @@ pub enum Skip {
     WithinCapacity,
     /// A rule before it answers already.
     AnsweredBefore,
+    /// Nothing was written of late to what it reads.
+    NothingWritten,
+    /// No answer is known from before what was written.
+    NothingKept,
     /// `max_active` of them are under way.
     TooManyActive,
     /// `limit` was used up.
@@ -40,9 +47,10 @@ pub enum Skip {
 
 impl Skip {
     /// All of them, in that order.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 18] = [
         Self::Unsuited,
         Self::NoToken,
+        Self::Consistent,
         Self::Uncounted,
         Self::OutsideCalls,
         Self::OutsideTime,
@@ -51,6 +59,8 @@ impl Skip {
         Self::Unbucketed,
         Self::WithinCapacity,
         Self::AnsweredBefore,
+        Self::NothingWritten,
+        Self::NothingKept,
         Self::TooManyActive,
         Self::OverLimit,
         Self::NoItems,
@@ -65,6 +75,7 @@ impl Skip {
         match self {
             Self::Unsuited => "was for an operation to which its fault cannot happen".to_owned(),
             Self::NoToken => "carried no token of a page before, and no iterator".to_owned(),
+            Self::Consistent => "asked for a consistent answer".to_owned(),
             Self::Uncounted => format!("{}, which `per: {}` needs", lack(schedule.per), schedule.per.as_str()),
             Self::OutsideCalls => {
                 format!("fell outside {}", written("calls", schedule.calls.map(|calls| calls.to_string())))
@@ -82,6 +93,13 @@ impl Skip {
             }
             Self::WithinCapacity => "came within its capacity".to_owned(),
             Self::AnsweredBefore => "had already been answered by a rule before it".to_owned(),
+            Self::NothingWritten => {
+                let lag = rule.lag().map_or_else(String::new, |lag| format!(" within {}", Millis::from(lag)));
+                format!("came when nothing had been written{lag} to what it reads, as far as Squall knows")
+            }
+            Self::NothingKept => {
+                "came after a write, and had not been made before it: there is no old answer".to_owned()
+            }
             Self::TooManyActive => format!(
                 "came while as many were under way as {} allows",
                 written("max_active", schedule.max_active.map(|most| most.to_string()))
@@ -89,6 +107,9 @@ impl Skip {
             Self::OverLimit => "came after its limit".to_owned(),
             Self::NoItems => "was no batch, or none of its items was chosen".to_owned(),
             Self::NothingThere => "got an answer that had nothing for it to change".to_owned(),
+            Self::TooLarge if rule.lag().is_some() => {
+                "had a body of more than 16 KiB, or of no told length, too large to be held against others".to_owned()
+            }
             Self::TooLarge if rule.faults().iter().any(|fault| fault.rewrites()) => {
                 "had a body of more than 8 MiB, too large to be kept and taken apart".to_owned()
             }

@@ -18,6 +18,7 @@ use smallvec::SmallVec;
 use super::{
     RuleName,
     buckets::Buckets,
+    past::Past,
     plan::{Plan, Rule},
     skip::Skip,
     tally::RuleTally,
@@ -41,6 +42,7 @@ pub(super) struct RuleState {
     pub(super) evicted: AtomicU64,
     active: Arc<AtomicU64>,
     pub(super) buckets: Buckets,
+    pub(super) past: Past,
     /// Requests seen of each thing that is counted apart, by a hash of it. Two in 2⁶⁴ share a place: among 10,000 never.
     apart: Mutex<LruCache<u64, u64>>,
 }
@@ -147,6 +149,7 @@ impl Default for RuleState {
             evicted: AtomicU64::default(),
             active: Arc::default(),
             buckets: Buckets::default(),
+            past: Past::default(),
             apart: Mutex::new(LruCache::sparse(MOST)),
         }
     }

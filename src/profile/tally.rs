@@ -26,6 +26,10 @@ pub struct RuleTally {
     pub partly: u64,
     /// Token buckets that were forgotten; who had them found full ones.
     pub buckets_evicted: u64,
+    /// Old answers that were forgotten.
+    pub answers_evicted: u64,
+    /// Answers that were too large to be kept.
+    pub answers_too_large: u64,
     /// Why it passed over how many, in words too; only what happened.
     passed_over: Vec<(Skip, u64, String)>,
     /// Its `match` in words: `dynamodb PutItem in us-east-1`.
@@ -44,6 +48,8 @@ impl RuleTally {
             evicted: read(&state.evicted),
             partly: read(&state.partly),
             buckets_evicted: read(&state.buckets.evicted),
+            answers_evicted: read(&state.past.evicted),
+            answers_too_large: read(&state.past.too_large),
             passed_over: passed_over
                 .filter(|(_, count)| *count > 0)
                 .map(|(skip, count)| (skip, count, skip.told(rule)))
@@ -88,7 +94,10 @@ impl RuleTally {
             let (lack, per) = (skip::lack(self.per), self.per.as_str());
             remarks.push(format!("passed over {uncounted} that {lack}, which `per: {per}` needs"));
         }
-        for skip in [Skip::NoItems, Skip::NothingThere, Skip::TooLarge].into_iter().filter(|_| self.fired > 0) {
+        for skip in [Skip::NothingKept, Skip::NoItems, Skip::NothingThere, Skip::TooLarge]
+            .into_iter()
+            .filter(|_| self.fired > 0)
+        {
             if let Some((_, count, told)) = self.passed_over.iter().find(|(other, ..)| *other == skip) {
                 remarks.push(format!("did nothing to {count}, which {told}"));
             }
@@ -103,6 +112,14 @@ impl RuleTally {
         if self.buckets_evicted > 0 {
             let count = self.buckets_evicted;
             remarks.push(format!("forgot {count} token buckets to bound its memory, and begins with full ones"));
+        }
+        if self.answers_evicted > 0 {
+            let count = self.answers_evicted;
+            remarks.push(format!("forgot {count} old answers to bound its memory, and could not give them again"));
+        }
+        if self.answers_too_large > 0 {
+            let count = self.answers_too_large;
+            remarks.push(format!("passed over {count} answers, too large to be kept (more than 2 MiB)"));
         }
         remarks
     }
@@ -130,6 +147,8 @@ mod tests {
             evicted: 0,
             partly: 0,
             buckets_evicted: 0,
+            answers_evicted: 0,
+            answers_too_large: 0,
             passed_over: vec![(Skip::Uncounted, 2, String::new())],
             about: String::new(),
             per: Per::Invocation,
@@ -149,7 +168,15 @@ mod tests {
         (tally.evicted, tally.buckets_evicted) = (0, 7);
         let told = "forgot 7 token buckets to bound its memory, and begins with full ones";
         assert_eq!(tally.remarks(), [told]);
-        tally.buckets_evicted = 0;
+        (tally.buckets_evicted, tally.answers_evicted, tally.answers_too_large) = (0, 2, 1);
+        assert_eq!(
+            tally.remarks(),
+            [
+                "forgot 2 old answers to bound its memory, and could not give them again",
+                "passed over 1 answers, too large to be kept (more than 2 MiB)"
+            ]
+        );
+        (tally.answers_evicted, tally.answers_too_large) = (0, 0);
         assert!(tally.remarks().is_empty());
     }
 }

@@ -3,12 +3,12 @@
 //! `Verdict::add` is where the language's sums are: latencies add up, of speeds the lowest holds, of two answers the first. What
 //! depends on the answer itself (which of several cuts comes first) is left to whoever has it.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use jiff::SignedDuration;
 use smallvec::SmallVec;
 
-use super::{RuleName, state::Holds};
+use super::{RuleName, memo::Memo, state::Holds};
 use crate::{
     aws::protocol::event_stream::Break,
     fault::{Breach, Corruption, Down, Dribble, Effect, Instead, Up, partial::Partial},
@@ -30,6 +30,8 @@ pub struct Verdict {
     pub rules: SmallVec<[RuleName; 2]>,
     /// To be kept until the exchange ends.
     pub holds: Holds,
+    /// What the far end's answer is to be remembered for.
+    pub memo: Option<Arc<Memo>>,
 }
 
 /// What happens to a request and its answer on their ways.
@@ -82,6 +84,8 @@ impl Verdict {
             Effect::Partly(partial) => {
                 self.partly.get_or_insert_with(|| (rule.clone(), partial));
             }
+            // Whoever remembers has put something in its place.
+            Effect::Recall => {}
             Effect::Up(up) => self.shape().add_up(rule, up),
             Effect::Down(down) => self.shape().add_down(rule, down),
             Effect::Both(up, down) => {

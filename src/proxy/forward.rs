@@ -16,6 +16,7 @@ use hyper::body::Incoming;
 use super::ahead::Ahead;
 use super::exchange::Exchange;
 use super::links::Links;
+use super::past::UnderWay;
 use super::route::{Connection, Route};
 use super::upgrade::Wanted;
 use super::{Proxy, inject, own, resign, unread};
@@ -66,6 +67,7 @@ pub(super) async fn forward(
     if let Some(pace) = inject::paced(verdict) {
         request.body_mut().paced(pace);
     }
+    let under_way = UnderWay::begin(proxy, verdict);
     match proxy.upstream.send(&route.to, &connection.streams, request).await {
         Ok(response) => {
             let came_early = response.body().came_early();
@@ -83,9 +85,13 @@ pub(super) async fn forward(
             if let Some(copies) = copies {
                 exchange.was_sent_again(Box::pin(copies.send(proxy, connection, route)).await);
             }
-            Ok(response)
+            Ok(match under_way {
+                Some(under_way) => under_way.answered(response),
+                None => response,
+            })
         }
         Err(SendError::Unreachable { target, reason, unsent }) => {
+            under_way.into_iter().for_each(UnderWay::not_sent);
             let text = format!("cannot reach {target}: {reason}");
             tracing::warn!("{text}");
             let (head, body) = unsent.into_parts();

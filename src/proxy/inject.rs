@@ -72,13 +72,14 @@ pub async fn instead(
     let Given { rule, instead, aws, verdict } = given;
     let stamp = Stamp { date: clock::wall(), id: exchange.request_id() };
     let instead = instead.at_last();
-    let synthetic = match instead {
-        Instead::Error(error) => protocol::synthesize(aws, error, &stamp),
-        Instead::ErrorInOk(error) => in_ok::error(aws, error, &stamp),
-        Instead::FunctionError(failure) => in_ok::function_error(failure, &stamp),
-        Instead::Gateway(status) => gateway::page(*status, aws.head_only, &stamp),
+    let mut response = match instead {
+        Instead::Recorded(answer) => answer.again(aws, &stamp).map(|body| ResponseBody::Own(Some(body))),
+        Instead::Error(error) => into_response(protocol::synthesize(aws, error, &stamp)),
+        Instead::ErrorInOk(error) => into_response(in_ok::error(aws, error, &stamp)),
+        Instead::FunctionError(failure) => into_response(in_ok::function_error(failure, &stamp)),
+        Instead::Gateway(status) => into_response(gateway::page(*status, aws.head_only, &stamp)),
         Instead::BrokenStream(how) => match event_stream::broken_off(aws, how, &stamp) {
-            Some(answer) => answer,
+            Some(answer) => into_response(answer),
             None => return Err(exchange.ended(Ending::Connection(ConnectionEnding::ShutDown)).await),
         },
         Instead::Close => return Err(exchange.ended(Ending::Connection(ConnectionEnding::ShutDown)).await),
@@ -86,7 +87,6 @@ pub async fn instead(
         Instead::Lost(_) => return Err(exchange.ended(reset(Scope::Connection)).await),
         Instead::Reset(scope) => return Err(exchange.ended(reset(*scope)).await),
     };
-    let mut response = into_response(synthetic);
     if let Instead::Gateway(status) = instead
         && let Some(reason) = gateway::reason(*status)
     {

@@ -18,6 +18,7 @@ pub mod inject;
 mod interrupt;
 mod links;
 pub mod own;
+mod past;
 pub mod patience;
 mod resign;
 pub mod route;

@@ -9,6 +9,7 @@ mod in_ok;
 mod late;
 mod partial;
 mod skewed;
+mod stale;
 mod streams;
 
 use std::path::Path;

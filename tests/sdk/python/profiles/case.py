@@ -246,6 +246,24 @@ def pagination_expiry(client):
     return expect(right, f"{hit} of 20 pages were refused: {codes}")
 
 
+def stale_reads(client):
+    """Right after a write the old item is read, and a new role is not found; who asks for consistency, or waits, sees what was written."""
+    dynamodb, iam = client("dynamodb"), client("iam")
+    item = lambda value: {"id": {"S": "stale"}, "value": {"S": value}}  # noqa: E731
+    read = lambda **how: dynamodb.get_item(TableName="orders", Key={"id": {"S": "stale"}}, **how)["Item"]["value"]["S"]  # noqa: E731
+    dynamodb.put_item(TableName="orders", Item=item("old"))
+    time.sleep(2)
+    seen = [read()]
+    dynamodb.put_item(TableName="orders", Item=item("new"))
+    seen += [read(), read(ConsistentRead=True)]
+    iam.create_role(RoleName="stale", AssumeRolePolicyDocument="{}")
+    seen.append(outcome(lambda: iam.get_role(RoleName="stale")))
+    iam.get_waiter("role_exists").wait(RoleName="stale")
+    time.sleep(2)
+    seen.append(read())
+    return expect(seen == ["old", "old", "new", "NoSuchEntity", "new"], f"{seen}")
+
+
 def region_outage(client):
     """Of what is unavailable; silence would take as long as the client waits."""
     options = {"read_timeout": 1, **ONCE}
@@ -324,6 +342,7 @@ CHECKS = {
     "service-quota": all_fail("dynamodb", lambda c: c.create_table(TableName="t", **TABLE), "LimitExceededException"),
     "slow-300ms": every_call_takes(0.3),
     "sqs-duplicate-delivery": sqs_duplicate_delivery,
+    "stale-reads": stale_reads,
     "sts-outage": all_fail("sts", lambda c: c.get_caller_identity(), "ServiceUnavailable"),
 }
 

@@ -1,0 +1,293 @@
+//! Which requests read and which write, and which reads may be answered by what was true before.
+//!
+//! Models do not say what reads. It is told by the operation's name, and of REST also by its method: [`reads`]. What reads nothing that
+//! lasts (a random password, a token, a shard iterator) is no read here, and what only reckons (encrypts, signs, simulates) no write:
+//! [`writes`]. DynamoDB and SimpleDB give a consistent answer to who asks for one: [`is_consistent`]. S3's reads of objects and lists
+//! of them always are: [`is_always_consistent`].
+
+use std::sync::LazyLock;
+
+use super::catalog::Operation;
+use super::idiom::{self, Idiom};
+use super::member::{self, Pointer, Texts};
+use super::request::{AwsRequest, Head, Reading};
+use super::resource;
+
+/// Whether an operation tells of a state that others change, in an answer that ends by itself.
+pub fn reads(reading: &Reading) -> bool {
+    let Some(operation) = reading.operation else { return false };
+    let is_no_read = NO_READS.contains(&(reading.service.name, operation.name));
+    !is_no_read && !operation.streams() && reading.service.name != "sts" && reads_by_name(operation)
+}
+
+/// Whether a request may change what reads tell; of an operation that nobody knows its method says it.
+pub fn writes(request: &AwsRequest, head: &Head<'_>) -> bool {
+    let Some(reading) = request.reading() else { return false };
+    match reading.operation {
+        None => !matches!(*head.method, http::Method::GET | http::Method::HEAD),
+        Some(operation) => !reads_by_name(operation) && !reckons(reading.service.name, operation),
+    }
+}
+
+/// The kind of thing that an operation makes and its request names, which was not there before: `table` of CreateTable. Not of
+/// CreateAccessKey, which names a user.
+pub fn made(reading: &Reading) -> Option<String> {
+    let operation = reading.operation?;
+    let noun = operation.name.strip_prefix("Create")?;
+    resource::kind(reading.service, operation).filter(|kind| kind.eq_ignore_ascii_case(noun)).map(in_small_letters)
+}
+
+/// The kind of thing that a read names and may find missing: `table` of DescribeTable and of GetItem.
+pub fn missed(reading: &Reading) -> Option<String> {
+    let operation = reading.operation.filter(|_| idiom::is_told(reading, Idiom::NotFound))?;
+    resource::kind(reading.service, operation).map(in_small_letters)
+}
+
+/// Whether this very request asks for an answer in which all writes before it are seen.
+pub fn is_consistent(request: &AwsRequest, head: &Head<'_>, body_prefix: &[u8]) -> bool {
+    let says = |pointer: &Pointer| is_true(&member::read(request, head, body_prefix, pointer));
+    let Some(reading) = request.reading() else { return false };
+    match reading.service.name {
+        "dynamodb" => says(&AT_THE_TOP) || says(&OF_A_TABLE),
+        "sdb" => says(&AT_THE_TOP),
+        _ => false,
+    }
+}
+
+/// Whether AWS documents that an operation's answers never lag behind.
+///
+/// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/Welcome.html#ConsistencyModel>: objects, their metadata, tags and ACLs, and lists
+/// of them; not the configuration of buckets.
+pub fn is_always_consistent(reading: &Reading) -> bool {
+    let Some(operation) = reading.operation else { return false };
+    let of_object = || operation.route.is_some_and(|(_, uri)| uri.contains("{Key+}"));
+    reading.service.name == "s3" && (of_object() || operation.name.starts_with("ListObject"))
+}
+
+fn reads_by_name(operation: &Operation) -> bool {
+    let by_method = operation.route.is_some_and(|(method, _)| matches!(method, "GET" | "HEAD"));
+    by_method || begins(operation, READING)
+}
+
+/// Whether it works something out and changes nothing.
+fn reckons(service: &str, operation: &Operation) -> bool {
+    matches!(service, "bedrock-runtime" | "sts")
+        || begins(operation, RECKONING)
+        || (service == "kms" && begins(operation, &["Decrypt", "Derive", "Encrypt", "Generate", "ReEncrypt", "Sign"]))
+        || (service, operation.name) == ("dynamodb", "TransactGetItems")
+}
+
+/// Whether its name begins with one of these words.
+fn begins(operation: &Operation, words: &[&str]) -> bool {
+    let rest = |word: &&str| operation.name.strip_prefix(*word);
+    words.iter().filter_map(rest).any(|rest| rest.chars().next().is_none_or(char::is_uppercase))
+}
+
+fn in_small_letters(kind: String) -> String {
+    kind.to_ascii_lowercase()
+}
+
+fn is_true(texts: &Texts) -> bool {
+    texts.iter().any(|text| text.eq_ignore_ascii_case("true"))
+}
+
+static AT_THE_TOP: LazyLock<Pointer> = LazyLock::new(|| pointer("ConsistentRead"));
+static OF_A_TABLE: LazyLock<Pointer> = LazyLock::new(|| pointer("/RequestItems/*/ConsistentRead"));
+
+fn pointer(text: &str) -> Pointer {
+    text.parse().unwrap_or_else(|_| unreachable!("{text} is a place"))
+}
+
+/// How the names of operations begin that read.
+const READING: &[&str] = &[
+    "BatchDescribe",
+    "BatchGet",
+    "BatchList",
+    "Count",
+    "Describe",
+    "Discover",
+    "Get",
+    "Head",
+    "List",
+    "Lookup",
+    "Query",
+    "Retrieve",
+    "Scan",
+    "Search",
+    "Select",
+];
+
+/// How the names of operations begin that change nothing of their service.
+const RECKONING: &[&str] = &[
+    "Analyze",
+    "Assume",
+    "Calculate",
+    "Check",
+    "Classify",
+    "Detect",
+    "Estimate",
+    "Evaluate",
+    "Infer",
+    "Invoke",
+    "Is",
+    "Poll",
+    "Predict",
+    "Preview",
+    "Recognize",
+    "Simulate",
+    "Suggest",
+    "Test",
+    "Translate",
+    "Validate",
+    "Verify",
+];
+
+/// What begins like a read and hands something out, each time anew.
+const NO_READS: &[(&str, &str)] = &[
+    ("codeartifact", "GetAuthorizationToken"),
+    ("cognito-identity", "GetCredentialsForIdentity"),
+    ("cognito-identity", "GetId"),
+    ("cognito-identity", "GetOpenIdToken"),
+    ("cognito-identity", "GetOpenIdTokenForDeveloperIdentity"),
+    ("dynamodbstreams", "GetShardIterator"),
+    ("ecr", "GetAuthorizationToken"),
+    ("ecr-public", "GetAuthorizationToken"),
+    ("kinesis", "GetShardIterator"),
+    ("redshift", "GetClusterCredentials"),
+    ("redshift", "GetClusterCredentialsWithIAM"),
+    ("secretsmanager", "GetRandomPassword"),
+    ("stepfunctions", "GetActivityTask"),
+];
+
+#[cfg(test)]
+mod tests {
+    use http::{HeaderMap, Method};
+
+    use super::*;
+    use crate::aws::catalog;
+
+    fn reading(service: &str, operation: &str) -> Reading {
+        let service = catalog::service(service).unwrap();
+        Reading { service, operation: Some(service.operation(operation).unwrap()) }
+    }
+
+    fn request(service: &str, operation: &str) -> AwsRequest {
+        let reading = reading(service, operation);
+        AwsRequest::of(reading, reading.service.protocols[0])
+    }
+
+    fn on_the_wire<T>(body: &str, read: impl FnOnce(&Head<'_>, &[u8]) -> T) -> T {
+        let headers = HeaderMap::from_iter([(http::header::CONTENT_LENGTH, body.len().into())]);
+        let head = Head { method: &Method::POST, host: "h", path: "/", query: None, headers: &headers };
+        read(&head, body.as_bytes())
+    }
+
+    fn is_a_write(service: &str, operation: &str) -> bool {
+        on_the_wire("", |head, _| writes(&request(service, operation), head))
+    }
+
+    #[test]
+    fn what_reads_a_state_is_a_read_and_what_changes_one_a_write() {
+        for (service, operation) in [
+            ("dynamodb", "GetItem"),
+            ("dynamodb", "BatchGetItem"),
+            ("dynamodb", "DescribeTable"),
+            ("ec2", "DescribeInstances"),
+            ("iam", "ListUsers"),
+            ("s3", "GetObject"),
+            ("s3", "HeadObject"),
+            ("s3", "ListObjectsV2"),
+            ("sqs", "GetQueueUrl"),
+            ("ssm", "GetParametersByPath"),
+        ] {
+            assert!(reads(&reading(service, operation)) && !is_a_write(service, operation), "{service} {operation}");
+        }
+        for (service, operation) in [
+            ("dynamodb", "ExecuteStatement"),
+            ("dynamodb", "PutItem"),
+            ("dynamodb", "TransactWriteItems"),
+            ("ec2", "RunInstances"),
+            ("s3", "CopyObject"),
+            ("s3", "DeleteObjects"),
+            ("sqs", "ReceiveMessage"),
+        ] {
+            assert!(!reads(&reading(service, operation)) && is_a_write(service, operation), "{service} {operation}");
+        }
+    }
+
+    #[test]
+    fn what_reckons_or_hands_out_is_neither() {
+        for (service, operation) in [
+            ("bedrock-runtime", "Converse"),
+            ("dynamodb", "TransactGetItems"),
+            ("kinesis", "GetShardIterator"),
+            ("kms", "GenerateDataKey"),
+            ("lambda", "Invoke"),
+            ("s3", "SelectObjectContent"),
+            ("secretsmanager", "GetRandomPassword"),
+            ("sts", "AssumeRole"),
+            ("sts", "GetCallerIdentity"),
+        ] {
+            assert!(!reads(&reading(service, operation)) && !is_a_write(service, operation), "{service} {operation}");
+        }
+    }
+
+    #[test]
+    fn what_is_made_by_name_may_be_missed_by_that_name() {
+        for (service, made_by, missed_by) in [
+            ("dynamodb", "CreateTable", "DescribeTable"),
+            ("dynamodb", "CreateTable", "GetItem"),
+            ("iam", "CreateRole", "GetRole"),
+            ("kinesis", "CreateStream", "DescribeStream"),
+            ("lambda", "CreateFunction", "GetFunction"),
+            ("s3", "CreateBucket", "HeadBucket"),
+            ("secretsmanager", "CreateSecret", "DescribeSecret"),
+            ("sns", "CreateTopic", "GetTopicAttributes"),
+            ("sqs", "CreateQueue", "GetQueueAttributes"),
+            ("sqs", "CreateQueue", "GetQueueUrl"),
+        ] {
+            let kind = made(&reading(service, made_by));
+            assert!(kind.is_some() && kind == missed(&reading(service, missed_by)), "{made_by} {missed_by} {kind:?}");
+        }
+        for (service, operation) in [
+            ("dynamodb", "CreateBackup"),
+            ("dynamodb", "PutItem"),
+            ("ec2", "CreateSnapshot"),
+            ("ec2", "CreateTags"),
+            ("iam", "CreateAccessKey"),
+            ("lambda", "CreateAlias"),
+            ("s3", "CreateMultipartUpload"),
+        ] {
+            assert_eq!(made(&reading(service, operation)), None, "{service} {operation}");
+        }
+        assert_eq!(missed(&reading("dynamodb", "ListTables")), None);
+    }
+
+    #[test]
+    fn what_hands_out_is_an_operation_of_the_catalog() {
+        for (service, operation) in NO_READS {
+            reading(service, operation);
+        }
+    }
+
+    #[test]
+    fn who_asks_for_a_consistent_answer_is_found() {
+        for (operation, body, expected) in [
+            ("GetItem", r#"{"TableName": "t", "ConsistentRead": true}"#, true),
+            ("GetItem", r#"{"TableName": "t", "ConsistentRead": false}"#, false),
+            ("Query", r#"{"TableName": "t"}"#, false),
+            ("BatchGetItem", r#"{"RequestItems": {"a": {"Keys": []}, "b": {"ConsistentRead": true}}}"#, true),
+        ] {
+            let request = request("dynamodb", operation);
+            assert_eq!(on_the_wire(body, |head, body| is_consistent(&request, head, body)), expected, "{body}");
+        }
+    }
+
+    #[test]
+    fn of_s3_objects_and_their_lists_are_consistent_and_the_rest_is_not() {
+        for (operation, expected) in [("GetObject", true), ("ListObjectsV2", true), ("GetBucketPolicy", false)] {
+            assert_eq!(is_always_consistent(&reading("s3", operation)), expected, "{operation}");
+        }
+        assert!(!is_always_consistent(&reading("dynamodb", "GetItem")));
+    }
+}

@@ -1,0 +1,82 @@
+//! What goes out and comes back, for the rules that answer out of the past.
+//!
+//! [`UnderWay::begin`] with a request that goes to the far end, and it is told what became of it: of a write that it was carried out, of a
+//! read what was answered, of which a copy is kept while it passes. A request that is dropped on its way may have been carried out.
+
+use std::sync::Arc;
+
+use http::{Response, StatusCode};
+
+use super::Proxy;
+use crate::aws::recorded::Recorded;
+use crate::net::body::ResponseBody;
+use crate::net::kept::Kept;
+use crate::profile::{Done, Pending, Verdict};
+
+/// A request that is on its way to the far end.
+pub(super) struct UnderWay {
+    proxy: Arc<Proxy>,
+    /// Taken when it is told.
+    pending: Option<Pending>,
+}
+
+impl UnderWay {
+    /// It goes out now; `None` if no rule remembers it.
+    pub(super) fn begin(proxy: &Arc<Proxy>, verdict: &Verdict) -> Option<Self> {
+        let pending = verdict.memo.as_ref()?.begin(proxy.live.now());
+        Some(Self { proxy: Arc::clone(proxy), pending: Some(pending) })
+    }
+
+    /// There is an answer to it.
+    pub(super) fn answered(mut self, response: Response<ResponseBody>) -> Response<ResponseBody> {
+        let (now, status) = (self.proxy.live.now(), response.status());
+        let Some(pending) = self.pending.take() else { return response };
+        if !pending.is_read() {
+            pending.ended(now, done(status));
+            return response;
+        }
+        if status == StatusCode::SWITCHING_PROTOCOLS || status.is_server_error() {
+            return response;
+        }
+        let (head, body) = response.into_parts();
+        let copy = head.clone();
+        let keep = move |body: Option<_>| match body {
+            Some(body) => {
+                if let Some(recorded) = Recorded::keep(&copy, body) {
+                    pending.keep(recorded, now);
+                }
+            }
+            None => pending.is_too_large(),
+        };
+        let body = ResponseBody::Kept(Box::new(Kept::new(body, LARGEST, Box::new(keep))));
+        Response::from_parts(head, body)
+    }
+
+    /// It never got there.
+    pub(super) fn not_sent(mut self) {
+        self.end(Done::No);
+    }
+
+    fn end(&mut self, done: Done) {
+        if let Some(pending) = self.pending.take() {
+            pending.ended(self.proxy.live.now(), done);
+        }
+    }
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        self.end(Done::Perhaps);
+    }
+}
+
+fn done(status: StatusCode) -> Done {
+    match status {
+        _ if status.is_server_error() => Done::Perhaps,
+        _ if status.is_client_error() => Done::No,
+        _ => Done::Yes,
+    }
+}
+
+/// Of an answer that is kept.
+const LARGEST: usize = 2 << 20;
