@@ -141,8 +141,7 @@ fn seen() -> String {
             got.join(" / ")
         )
     };
-    let (rows, http2) = (facts["rows"].as_array().unwrap(), facts["http2"].as_array().unwrap());
-    rows.iter().chain(http2).map(row).collect()
+    ["rows", "after_a_write", "http2"].iter().flat_map(|part| facts[part].as_array().unwrap()).map(row).collect()
 }
 
 /// As a profile has it.
