@@ -8,10 +8,8 @@
 use std::sync::LazyLock;
 
 use super::catalog::Operation;
-use super::idiom::{self, Idiom};
 use super::member::{self, Pointer, Texts};
 use super::request::{AwsRequest, Head, Reading};
-use super::resource;
 
 /// Whether an operation tells of a state that others change, in an answer that ends by itself.
 pub fn reads(reading: &Reading) -> bool {
@@ -27,20 +25,6 @@ pub fn writes(request: &AwsRequest, head: &Head<'_>) -> bool {
         None => !matches!(*head.method, http::Method::GET | http::Method::HEAD),
         Some(operation) => !reads_by_name(operation) && !reckons(reading.service.name, operation),
     }
-}
-
-/// The kind of thing that an operation makes and its request names, which was not there before: `table` of CreateTable. Not of
-/// CreateAccessKey, which names a user.
-pub fn made(reading: &Reading) -> Option<String> {
-    let operation = reading.operation?;
-    let noun = operation.name.strip_prefix("Create")?;
-    resource::kind(reading.service, operation).filter(|kind| kind.eq_ignore_ascii_case(noun)).map(in_small_letters)
-}
-
-/// The kind of thing that a read names and may find missing: `table` of DescribeTable and of GetItem.
-pub fn missed(reading: &Reading) -> Option<String> {
-    let operation = reading.operation.filter(|_| idiom::is_told(reading, Idiom::NotFound))?;
-    resource::kind(reading.service, operation).map(in_small_letters)
 }
 
 /// Whether this very request asks for an answer in which all writes before it are seen.
@@ -81,10 +65,6 @@ fn reckons(service: &str, operation: &Operation) -> bool {
 fn begins(operation: &Operation, words: &[&str]) -> bool {
     let rest = |word: &&str| operation.name.strip_prefix(*word);
     words.iter().filter_map(rest).any(|rest| rest.chars().next().is_none_or(char::is_uppercase))
-}
-
-fn in_small_letters(kind: String) -> String {
-    kind.to_ascii_lowercase()
 }
 
 fn is_true(texts: &Texts) -> bool {
@@ -230,37 +210,6 @@ mod tests {
         ] {
             assert!(!reads(&reading(service, operation)) && !is_a_write(service, operation), "{service} {operation}");
         }
-    }
-
-    #[test]
-    fn what_is_made_by_name_may_be_missed_by_that_name() {
-        for (service, made_by, missed_by) in [
-            ("dynamodb", "CreateTable", "DescribeTable"),
-            ("dynamodb", "CreateTable", "GetItem"),
-            ("iam", "CreateRole", "GetRole"),
-            ("kinesis", "CreateStream", "DescribeStream"),
-            ("lambda", "CreateFunction", "GetFunction"),
-            ("s3", "CreateBucket", "HeadBucket"),
-            ("secretsmanager", "CreateSecret", "DescribeSecret"),
-            ("sns", "CreateTopic", "GetTopicAttributes"),
-            ("sqs", "CreateQueue", "GetQueueAttributes"),
-            ("sqs", "CreateQueue", "GetQueueUrl"),
-        ] {
-            let kind = made(&reading(service, made_by));
-            assert!(kind.is_some() && kind == missed(&reading(service, missed_by)), "{made_by} {missed_by} {kind:?}");
-        }
-        for (service, operation) in [
-            ("dynamodb", "CreateBackup"),
-            ("dynamodb", "PutItem"),
-            ("ec2", "CreateSnapshot"),
-            ("ec2", "CreateTags"),
-            ("iam", "CreateAccessKey"),
-            ("lambda", "CreateAlias"),
-            ("s3", "CreateMultipartUpload"),
-        ] {
-            assert_eq!(made(&reading(service, operation)), None, "{service} {operation}");
-        }
-        assert_eq!(missed(&reading("dynamodb", "ListTables")), None);
     }
 
     #[test]

@@ -80,10 +80,11 @@ pub fn idiom(request: &AwsRequest, idiom: Idiom) -> AwsError {
     if choices.all(|choice| choice.code == first.code && choice.status == first.status) { first } else { common() }
 }
 
-/// Whether an operation is known to give an error for this kind of trouble: it models one, or gives one in practice.
-pub fn is_told(reading: &Reading, idiom: Idiom) -> bool {
+/// The code that an operation is known to give for this kind of trouble, if it is: it models one, or gives one in practice.
+pub fn told(reading: &Reading, idiom: Idiom) -> Option<&'static str> {
     let of_operation = reading.operation.into_iter().flat_map(|operation| reading.service.errors_of(operation));
-    practice::of(reading, idiom).is_some() || best(of_operation, idiom, reading).is_some()
+    let practised = practice::of(reading, idiom).map(|practice| practice.code);
+    practised.or_else(|| best(of_operation, idiom, reading).map(|shape| shape.code))
 }
 
 fn choose(reading: &Reading, protocol: Protocol, idiom: Idiom) -> AwsError {

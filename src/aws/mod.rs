@@ -18,6 +18,7 @@ pub mod gateway;
 pub mod host;
 pub mod idiom;
 pub mod likeness;
+pub mod made;
 pub mod member;
 pub mod page;
 pub mod partition;

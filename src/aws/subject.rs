@@ -55,6 +55,11 @@ impl Subject {
         self.place == other.place && !self.names.is_empty() && self.names == other.names
     }
 
+    /// Whether it names one of these, in the same place as `other` is.
+    pub fn names_one_of(&self, ids: &[CompactString], other: &Self) -> bool {
+        self.place == other.place && self.names.iter().any(|name| ids.contains(name))
+    }
+
     fn names_meet(&self, other: &Self) -> bool {
         let meets = |name: &CompactString| other.names.iter().any(|other| lies_in(name, other) || lies_in(other, name));
         self.names.is_empty() || other.names.is_empty() || self.names.iter().any(meets)

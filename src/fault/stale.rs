@@ -24,8 +24,8 @@ pub(super) static STALE: FaultKind = FaultKind {
               fields, body and checksums as they were, request id and date anew. No answer is older than that: a read that \
               would miss a write of longer ago passes. The same read is one by the same access key with the same \
               method, path, query, conditions and body. Of DynamoDB a write is held against the keys of GetItem and BatchGetItem; elsewhere \
-              against the resource's name, and a list lags behind every write it may show. What was created by name (CreateTable, \
-              CreateQueue, CreateRole …) and not read before is answered as not found. A read of which no old answer is known passes, and the \
+              against the resource's name, and a list lags behind every write it may show. What was created (CreateTable, CreateRole, \
+              RunInstances …: by the name that the request gives it, or the id in the answer) and not read before is answered as not found. A read of which no old answer is known passes, and the \
               report says how many did. So does one that asks for consistency: DynamoDB's and SimpleDB's ConsistentRead; transactions are never \
               stale. Writes that do not come through Squall are not seen. Each rule keeps up to 4,096 answers of up to 2 MiB, 64 MiB in all; \
               a body that is asked with may have 16 KiB.",

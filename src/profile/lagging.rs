@@ -10,7 +10,7 @@ use super::{
     seen::Seen,
     state::RuleStates,
 };
-use crate::aws::{catalog::Service, consistency, likeness, request::Reading, subject::Subject};
+use crate::aws::{catalog::Service, consistency, likeness, made, request::Reading, subject::Subject};
 
 /// The rules that answer out of the past; mostly none.
 #[derive(Debug)]
@@ -50,7 +50,7 @@ impl Lagging {
         }
         consistency::writes(request, head).then(|| {
             let of = Subject::of(request, head, body);
-            Event::Write(Arc::new(Write { of, made: consistency::made(&reading) }))
+            Event::Write(Arc::new(Write { of, made: made::made(&reading) }))
         })
     }
 

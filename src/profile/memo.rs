@@ -5,10 +5,16 @@
 
 use std::{sync::Arc, time::Duration};
 
+use compact_str::CompactString;
 use smallvec::SmallVec;
 
 use super::state::RuleState;
-use crate::aws::{recorded::Recorded, request::Reading, subject::Subject};
+use crate::aws::{
+    made::{self, Made},
+    recorded::Recorded,
+    request::Reading,
+    subject::Subject,
+};
 
 /// What is to be remembered of an exchange, and by which rules.
 #[derive(Clone, Debug)]
@@ -37,8 +43,8 @@ pub(super) struct Read {
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Write {
     pub(super) of: Subject,
-    /// The kind of thing that it makes, if it does.
-    pub(super) made: Option<String>,
+    /// What it makes, if anything.
+    pub(super) made: Option<Made>,
 }
 
 /// A request that has gone out, to be remembered.
@@ -104,14 +110,35 @@ impl Pending {
     }
 
     /// It was a write, and this became of it.
-    pub fn ended(self, now: Duration, done: Done) {
+    pub fn ended(&self, now: Duration, done: Done) {
         for ((rule, lag), number) in self.memo.rules.iter().zip(&self.numbers) {
             rule.past.end(*number, now, done, *lag);
         }
     }
 
+    /// Whether its answer names what it made.
+    pub fn is_named_in_answer(&self) -> bool {
+        self.unnamed().is_some()
+    }
+
+    /// It was such a write, and this is its answer's body.
+    pub fn named(&self, answer: &[u8]) {
+        let Some(made) = self.unnamed() else { return };
+        let ids: Arc<[CompactString]> = made::ids(made, answer).into();
+        for ((rule, _), number) in self.memo.rules.iter().zip(&self.numbers) {
+            rule.past.name(*number, &ids);
+        }
+    }
+
+    fn unnamed(&self) -> Option<&Made> {
+        match &self.memo.event {
+            Event::Read(_) => None,
+            Event::Write(write) => write.made.as_ref().filter(|made| !made.is_named),
+        }
+    }
+
     /// It was a read, which was answered so, `answered` being when that began.
-    pub fn keep(self, recorded: Recorded, answered: Duration) {
+    pub fn keep(&self, recorded: Recorded, answered: Duration) {
         let Event::Read(read) = &self.memo.event else { return };
         let recorded = Arc::new(recorded);
         for (rule, lag) in &self.memo.rules {
@@ -120,7 +147,7 @@ impl Pending {
     }
 
     /// It was a read, whose answer was too large to be kept.
-    pub fn is_too_large(self) {
+    pub fn is_too_large(&self) {
         for (rule, _) in &self.memo.rules {
             rule.past.pass_over();
         }

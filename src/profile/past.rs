@@ -14,13 +14,17 @@ use std::{
     time::Duration,
 };
 
+use compact_str::CompactString;
 use lru::LruCache;
 
 use super::{
     memo::{Done, Read, Write},
     skip::Skip,
 };
-use crate::aws::{consistency, recorded::Recorded};
+use crate::aws::{
+    made::{self, Made},
+    recorded::Recorded,
+};
 
 /// A rule's memory.
 #[derive(Debug)]
@@ -68,6 +72,8 @@ struct Written {
     number: u64,
     write: Arc<Write>,
     ended: Option<(Duration, Done)>,
+    /// What it made, if its answer named that.
+    ids: Option<Arc<[CompactString]>>,
 }
 
 impl Past {
@@ -89,7 +95,7 @@ impl Past {
         let mut memory = self.memory();
         let number = memory.next;
         memory.next += 1;
-        memory.writes.push_back(Written { number, write: Arc::clone(write), ended: None });
+        memory.writes.push_back(Written { number, write: Arc::clone(write), ended: None, ids: None });
         if memory.writes.len() > MOST.get() {
             memory.forget_a_write(|_| true);
         }
@@ -111,6 +117,14 @@ impl Past {
             _ => memory.outdate_all_of(&write, now, lag),
         }
         while memory.forget_a_write(|ended| ended + lag.max(LONGEST_READ) < now) {}
+    }
+
+    /// What a write made is called so.
+    pub(super) fn name(&self, number: u64, ids: &Arc<[CompactString]>) {
+        let mut memory = self.memory();
+        if let Some(written) = memory.writes.iter_mut().rfind(|written| written.number == number) {
+            written.ids = Some(Arc::clone(ids));
+        }
     }
 
     /// A read was answered. `under_way` is from when it went out to when its answer began.
@@ -156,20 +170,25 @@ impl Memory {
 
     /// Whether what a read asks about was made just now.
     fn was_made(&self, read: &Read, now: Duration, lag: Duration) -> bool {
-        let made =
-            self.lately(now, lag).find_map(|write| write.made.as_ref().filter(|_| write.of.is_named_like(&read.of)));
-        made.is_some_and(|made| consistency::missed(&read.reading).as_ref() == Some(made))
+        let makes_it = |written: &Written| match (&written.write.made, &written.ids) {
+            (Some(Made { is_named: true, .. }), _) => written.write.of.is_named_like(&read.of),
+            (Some(_), Some(ids)) => read.of.names_one_of(ids, &written.write.of),
+            _ => false,
+        };
+        let found = self.lately(now, lag).find(|written| makes_it(written));
+        let kind = found.and_then(|written| written.write.made.as_ref()).map(|made| made.kind.as_str());
+        kind.is_some() && made::missed(&read.reading).as_deref() == kind
     }
 
     fn why_nothing(&self, read: &Read, now: Duration, lag: Duration) -> Skip {
-        let is_written = self.lately(now, lag).any(|write| write.of.touches(&read.of));
+        let is_written = self.lately(now, lag).any(|written| written.write.of.touches(&read.of));
         if is_written { Skip::NothingKept } else { Skip::NothingWritten }
     }
 
     /// What was written within `lag`, the last first.
-    fn lately(&self, now: Duration, lag: Duration) -> impl Iterator<Item = &Write> {
+    fn lately(&self, now: Duration, lag: Duration) -> impl Iterator<Item = &Written> {
         let is_late = move |written: &&Written| written.ended.is_some_and(|(ended, _)| now < ended + lag);
-        self.writes.iter().rev().filter(is_late).map(|written| &*written.write)
+        self.writes.iter().rev().filter(is_late)
     }
 
     /// Forgets the first write that has ended, if that is long enough ago.

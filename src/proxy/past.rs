@@ -5,12 +5,13 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use http::{Response, StatusCode};
 
 use super::Proxy;
 use crate::aws::recorded::Recorded;
 use crate::net::body::ResponseBody;
-use crate::net::kept::Kept;
+use crate::net::kept::{Keep, Kept};
 use crate::profile::{Done, Pending, Verdict};
 
 /// A request that is on its way to the far end.
@@ -33,14 +34,18 @@ impl UnderWay {
         let Some(pending) = self.pending.take() else { return response };
         if !pending.is_read() {
             pending.ended(now, done(status));
-            return response;
+            if !pending.is_named_in_answer() || !status.is_success() {
+                return response;
+            }
+            let keep = move |body: Option<Bytes>| body.into_iter().for_each(|body| pending.named(&body));
+            return keeping(response, Box::new(keep));
         }
         if status == StatusCode::SWITCHING_PROTOCOLS || status.is_server_error() {
             return response;
         }
         let (head, body) = response.into_parts();
         let copy = head.clone();
-        let keep = move |body: Option<_>| match body {
+        let keep = move |body: Option<Bytes>| match body {
             Some(body) => {
                 if let Some(recorded) = Recorded::keep(&copy, body) {
                     pending.keep(recorded, now);
@@ -48,8 +53,7 @@ impl UnderWay {
             }
             None => pending.is_too_large(),
         };
-        let body = ResponseBody::Kept(Box::new(Kept::new(body, LARGEST, Box::new(keep))));
-        Response::from_parts(head, body)
+        keeping(Response::from_parts(head, body), Box::new(keep))
     }
 
     /// It never got there.
@@ -68,6 +72,10 @@ impl Drop for UnderWay {
     fn drop(&mut self) {
         self.end(Done::Perhaps);
     }
+}
+
+fn keeping(response: Response<ResponseBody>, keep: Keep) -> Response<ResponseBody> {
+    response.map(|body| ResponseBody::Kept(Box::new(Kept::new(body, LARGEST, keep))))
 }
 
 fn done(status: StatusCode) -> Done {

@@ -125,7 +125,7 @@ fn a_write_that_was_not_carried_out_is_none_and_of_one_in_doubt_nothing_old_is_t
 fn what_was_made_is_not_there_yet_if_nobody_had_seen_it_before() {
     let made = |past: &Past| {
         let (request, of) = about("CreateTable", "t");
-        let made = consistency::made(request.reading().unwrap());
+        let made = made::made(request.reading().unwrap());
         let number = past.begin(&Arc::new(Write { of, made }));
         past.end(number, at(100), Done::Yes, LAG);
     };

@@ -206,6 +206,34 @@ async fn what_was_just_created_is_not_found_yet_but_for_what_had_been_read_befor
 }
 
 #[tokio::test]
+async fn an_instance_that_was_just_run_is_not_found_by_the_id_in_the_answer() {
+    const RUN: &str = "<RunInstancesResponse><instancesSet><item><instanceId>i-1</instanceId><subnetId>s-1</subnetId></item></instancesSet>\
+                       </RunInstancesResponse>";
+    let aws = Upstream::plain(super::answer_of(RUN)).await;
+    let squall = squall::profile(LONG).toward(&aws).run();
+    let mut stream = client::connect(squall.address).await;
+    let ask = |form: &str| {
+        let scope = AUTHORIZATION.replace("/dynamodb/", "/ec2/");
+        format!(
+            "POST / HTTP/1.1\r\nHost: ec2.us-east-1.amazonaws.com\r\n{scope}Content-Type: application/x-www-form-urlencoded\r\n\
+             Content-Length: {}\r\n\r\n{form}",
+            form.len()
+        )
+    };
+    let told = client::exchange(&mut stream, ask("Action=RunInstances&Version=2016-11-15&ImageId=ami-1")).await;
+    assert_eq!(told.text(), RUN);
+    for (asked, expected) in [
+        ("Action=DescribeInstances&Version=2016-11-15&InstanceId.1=i-1", "InvalidInstanceID.NotFound"),
+        ("Action=DescribeInstances&Version=2016-11-15&InstanceId.1=i-2", RUN),
+        ("Action=DescribeSubnets&Version=2016-11-15&SubnetId.1=s-1", RUN),
+    ] {
+        let told = client::exchange(&mut stream, ask(asked)).await.text();
+        assert!(told.contains(expected), "{asked}: {told}");
+    }
+    assert_eq!(aws.requests().len(), 3);
+}
+
+#[tokio::test]
 async fn an_object_is_stale_with_its_head_its_list_and_what_came_in_chunks() {
     let version = AtomicU32::new(0);
     let aws = Upstream::plain_with(move |request| {

@@ -9,6 +9,7 @@ import { setTimeout as pause } from "node:timers/promises";
 import {
   CreateTableCommand, DeleteItemCommand, DynamoDBClient, GetItemCommand, PutItemCommand,
 } from "@aws-sdk/client-dynamodb";
+import { DescribeInstancesCommand, EC2Client, RunInstancesCommand } from "@aws-sdk/client-ec2";
 import { CreateRoleCommand, GetRoleCommand, IAMClient } from "@aws-sdk/client-iam";
 import { CreateBucketCommand, GetObjectCommand, PutObjectCommand, S3Client } from "@aws-sdk/client-s3";
 import { CreateQueueCommand, GetQueueUrlCommand, SQSClient } from "@aws-sdk/client-sqs";
@@ -37,6 +38,7 @@ function itemOf(TableName, written, write) {
   };
 }
 
+let instance;
 const putObject = (Body) => new PutObjectCommand({ Bucket: "put", Key: "1", Body });
 
 // What is there before, the write, the read, and what that tells of what was written.
@@ -52,6 +54,18 @@ const CALLS = {
     write: (client) => client.send(putObject("new")),
     read: async (client) => (await client.send(new GetObjectCommand({ Bucket: "put", Key: "1" }))).Body.transformToString(),
     written: "new",
+  },
+  "DescribeInstances after RunInstances": {
+    Client: EC2Client,
+    write: async (client) => {
+      const { Instances } = await client.send(new RunInstancesCommand({ ImageId: "ami-12c6146b", MinCount: 1, MaxCount: 1 }));
+      instance = Instances[0].InstanceId;
+    },
+    read: async (client) => {
+      const { Reservations } = await client.send(new DescribeInstancesCommand({ InstanceIds: [instance] }));
+      return Reservations[0].Instances[0].InstanceId === instance ? "run" : "another";
+    },
+    written: "run",
   },
   "GetRole after CreateRole": {
     Client: IAMClient,

@@ -71,12 +71,24 @@ def get_queue_url(client):
     return client("sqs").get_queue_url(QueueName="stale")["QueueUrl"].rsplit("/", 1)[-1]
 
 
+def run_instances(client):
+    image = "ami-12c6146b"  # one of moto's own
+    INSTANCES.append(client("ec2").run_instances(ImageId=image, MinCount=1, MaxCount=1)["Instances"][0]["InstanceId"])
+
+
+def describe_instances(client):
+    found = client("ec2").describe_instances(InstanceIds=INSTANCES[-1:])["Reservations"][0]["Instances"]
+    return "run" if [one["InstanceId"] for one in found] == INSTANCES[-1:] else "another"
+
+
+INSTANCES = []
 # What is there before, the write, the read, and what that tells of what was written.
 CALLS = {
     "GetItem after PutItem": (create_table("put"), put_item("put", "new"), get_item("put"), "new"),
     "GetItem after DeleteItem": (create_table("deleted"), delete_item("deleted"), get_item("deleted"), "none"),
     "GetObject after PutObject": (create_bucket("put"), put_object("put", "new"), get_object("put"), "new"),
     "GetRole after CreateRole": (None, create_role, get_role, "stale"),
+    "DescribeInstances after RunInstances": (None, run_instances, describe_instances, "run"),
     "GetQueueUrl after CreateQueue": (None, create_queue, get_queue_url, "stale"),
 }
 

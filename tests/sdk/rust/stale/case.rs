@@ -24,19 +24,19 @@ async fn program() -> Result<(), Box<dyn Error>> {
     let straight = config.to_builder().endpoint_url(emulator).build();
     if has_before(call) {
         before(call, &straight).await?;
-        assert_eq!(read(call, &config).await, "ok, and what was old");
+        assert_eq!(read(call, &config, "").await, "ok, and what was old");
     }
-    write(call, &config).await?;
-    println!("{}", read(call, &config).await);
-    let written = read(call, &straight).await;
+    let made = write(call, &config).await?;
+    println!("{}", read(call, &config, &made).await);
+    let written = read(call, &straight, &made).await;
     assert!(written.starts_with("ok") && written != "ok, and what was old", "it was not carried out: {written}");
     std::thread::sleep(Duration::from_secs_f64(seconds.parse()?));
-    assert_eq!(read(call, &config).await, written, "it is not seen in the end");
+    assert_eq!(read(call, &config, &made).await, written, "it is not seen in the end");
     Ok(())
 }
 
 fn has_before(call: &str) -> bool {
-    !call.contains("Create")
+    !call.contains("Create") && !call.contains("Run")
 }
 
 async fn before(call: &str, config: &SdkConfig) -> Result<(), Box<dyn Error>> {
@@ -52,7 +52,8 @@ async fn before(call: &str, config: &SdkConfig) -> Result<(), Box<dyn Error>> {
     put_item(call, config, "old").await
 }
 
-async fn write(call: &str, config: &SdkConfig) -> Result<(), Box<dyn Error>> {
+/// The id of what was made, where only the answer tells it.
+async fn write(call: &str, config: &SdkConfig) -> Result<String, Box<dyn Error>> {
     match call {
         "GetItem after PutItem" => put_item(call, config, "new").await?,
         "GetItem after DeleteItem" => {
@@ -69,12 +70,17 @@ async fn write(call: &str, config: &SdkConfig) -> Result<(), Box<dyn Error>> {
         "GetQueueUrl after CreateQueue" => {
             drop(aws_sdk_sqs::Client::new(config).create_queue().queue_name("stale").send().await?);
         }
+        "DescribeInstances after RunInstances" => {
+            let run = aws_sdk_ec2::Client::new(config).run_instances().image_id("ami-12c6146b").min_count(1).max_count(1);
+            let instances = run.send().await?.instances.unwrap_or_default();
+            return Ok(instances.into_iter().find_map(|instance| instance.instance_id).ok_or("no instance")?);
+        }
         other => return Err(other.into()),
     }
-    Ok(())
+    Ok(String::new())
 }
 
-async fn read(call: &str, config: &SdkConfig) -> String {
+async fn read(call: &str, config: &SdkConfig, made: &str) -> String {
     let read = match call.split(' ').next().unwrap_or_default() {
         "GetItem" => {
             let get = aws_sdk_dynamodb::Client::new(config).get_item().table_name(table(call)).key("id", one());
@@ -90,6 +96,13 @@ async fn read(call: &str, config: &SdkConfig) -> String {
                 Ok(body) => Ok(text(&body.into_bytes())),
             },
         },
+        "DescribeInstances" => {
+            let describe = aws_sdk_ec2::Client::new(config).describe_instances().instance_ids(made);
+            describe.send().await.map_err(|error| kind(&error)).map(|answer| {
+                let mut instances = answer.reservations().iter().flat_map(|reservation| reservation.instances());
+                if instances.any(|instance| instance.instance_id() == Some(made)) { "run" } else { "another" }.to_owned()
+            })
+        }
         "GetRole" => {
             let get = aws_sdk_iam::Client::new(config).get_role().role_name("stale");
             get.send().await.map_err(|error| kind(&error)).map(|answer| answer.role.map_or_else(String::new, |role| role.role_name))
