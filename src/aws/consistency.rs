@@ -18,13 +18,21 @@ pub fn reads(reading: &Reading) -> bool {
     !is_no_read && !operation.streams() && reading.service.name != "sts" && reads_by_name(operation)
 }
 
-/// Whether a request may change what reads tell; of an operation that nobody knows its method says it.
-pub fn writes(request: &AwsRequest, head: &Head<'_>) -> bool {
+/// Whether a request may change what reads tell; of an operation that nobody knows its method says it, of PartiQL the statements.
+pub fn writes(request: &AwsRequest, head: &Head<'_>, body_prefix: &[u8]) -> bool {
     let Some(reading) = request.reading() else { return false };
     match reading.operation {
+        Some(_) if takes_statements(reading) => !only_selects(request, head, body_prefix),
         None => !matches!(*head.method, http::Method::GET | http::Method::HEAD),
         Some(operation) => !reads_by_name(operation) && !reckons(reading.service.name, operation),
     }
+}
+
+/// Whether only the statements in its body say if an operation reads or writes.
+pub fn takes_statements(reading: &Reading) -> bool {
+    let operation = reading.operation.map_or("", |operation| operation.name);
+    reading.service.name == "dynamodb"
+        && matches!(operation, "BatchExecuteStatement" | "ExecuteStatement" | "ExecuteTransaction")
 }
 
 /// Whether this very request asks for an answer in which all writes before it are seen.
@@ -46,6 +54,16 @@ pub fn is_always_consistent(reading: &Reading) -> bool {
     let Some(operation) = reading.operation else { return false };
     let of_object = || operation.route.is_some_and(|(_, uri)| uri.contains("{Key+}"));
     reading.service.name == "s3" && (of_object() || operation.name.starts_with("ListObject"))
+}
+
+/// Whether a request's statements are all there, and all read.
+fn only_selects(request: &AwsRequest, head: &Head<'_>, body_prefix: &[u8]) -> bool {
+    STATEMENTS.iter().any(|pointer| {
+        let (count, is_whole) = member::count(request, head, body_prefix, pointer);
+        let texts = member::read(request, head, body_prefix, pointer);
+        let selects = |text: &str| text.trim_start().get(..6).is_some_and(|word| word.eq_ignore_ascii_case("select"));
+        is_whole && count > 0 && count == texts.len() as u64 && texts.iter().all(|text| selects(text))
+    })
 }
 
 fn reads_by_name(operation: &Operation) -> bool {
@@ -72,6 +90,8 @@ fn is_true(texts: &Texts) -> bool {
 }
 
 static AT_THE_TOP: LazyLock<Pointer> = LazyLock::new(|| pointer("ConsistentRead"));
+static STATEMENTS: LazyLock<[Pointer; 3]> =
+    LazyLock::new(|| ["/Statement", "/Statements/*/Statement", "/TransactStatements/*/Statement"].map(pointer));
 static OF_A_TABLE: LazyLock<Pointer> = LazyLock::new(|| pointer("/RequestItems/*/ConsistentRead"));
 
 fn pointer(text: &str) -> Pointer {
@@ -163,7 +183,7 @@ mod tests {
     }
 
     fn is_a_write(service: &str, operation: &str) -> bool {
-        on_the_wire("", |head, _| writes(&request(service, operation), head))
+        on_the_wire("", |head, body| writes(&request(service, operation), head, body))
     }
 
     #[test]
@@ -193,6 +213,31 @@ mod tests {
         ] {
             assert!(!reads(&reading(service, operation)) && is_a_write(service, operation), "{service} {operation}");
         }
+    }
+
+    #[test]
+    fn statements_write_unless_all_of_them_are_there_and_only_select() {
+        for (operation, body, expected) in [
+            ("ExecuteStatement", r#"{"Statement": " select * from \"t\" where id = 1"}"#, false),
+            ("ExecuteStatement", r#"{"Statement": "UPDATE \"t\" SET a = 1 WHERE id = 1"}"#, true),
+            (
+                "BatchExecuteStatement",
+                r#"{"Statements": [{"Statement": "SELECT 1"}, {"Statement": "SELECT 2"}]}"#,
+                false,
+            ),
+            (
+                "BatchExecuteStatement",
+                r#"{"Statements": [{"Statement": "SELECT 1"}, {"Statement": "INSERT 2"}]}"#,
+                true,
+            ),
+            ("ExecuteTransaction", r#"{"TransactStatements": [{"Statement": "SELECT 1"}]}"#, false),
+            ("ExecuteStatement", "", true),
+        ] {
+            let request = request("dynamodb", operation);
+            assert_eq!(on_the_wire(body, |head, body| writes(&request, head, body)), expected, "{body}");
+        }
+        let cut = |head: &Head<'_>, body: &[u8]| writes(&request("dynamodb", "ExecuteStatement"), head, &body[..30]);
+        assert!(on_the_wire(r#"{"Statement": "SELECT 1", "Parameters": []}"#, cut));
     }
 
     #[test]

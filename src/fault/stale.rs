@@ -27,7 +27,7 @@ pub(super) static STALE: FaultKind = FaultKind {
               against the resource's name, and a list lags behind every write it may show. What was created (CreateTable, CreateRole, \
               RunInstances …: by the name that the request gives it, or the id in the answer) and not read before is answered as not found. A read of which no old answer is known passes, and the \
               report says how many did. So does one that asks for consistency: DynamoDB's and SimpleDB's ConsistentRead; transactions are never \
-              stale. Writes that do not come through Squall are not seen. Each rule keeps up to 4,096 answers of up to 2 MiB, 64 MiB in all; \
+              stale, nor what PartiQL selects. Writes that do not come through Squall are not seen. Each rule keeps up to 4,096 answers of up to 2 MiB, 64 MiB in all; \
               a body that is asked with may have 16 KiB.",
     settings: &[Setting::new("for", Value::Duration, "how long a write is not seen; at most a day")],
     short: Short::Value(Value::Duration),

@@ -10,7 +10,12 @@ use super::{
     seen::Seen,
     state::RuleStates,
 };
-use crate::aws::{catalog::Service, consistency, likeness, made, request::Reading, subject::Subject};
+use crate::aws::{
+    catalog::Service,
+    consistency, likeness, made,
+    request::{AwsRequest, Reading},
+    subject::Subject,
+};
 
 /// The rules that answer out of the past; mostly none.
 #[derive(Debug)]
@@ -36,7 +41,13 @@ impl Lagging {
     /// Whether a request is a write of which one hears.
     pub(super) fn hear_of_write(&self, seen: &Seen<'_>) -> bool {
         seen.request.reading().is_some_and(|reading| self.about(reading).next().is_some())
-            && consistency::writes(seen.request, &seen.head)
+            && consistency::writes(seen.request, &seen.head, seen.body)
+    }
+
+    /// Whether only the body says if a request is one.
+    pub(super) fn ask_for_body(&self, request: &AwsRequest) -> bool {
+        let takes_statements = |reading: &&Reading| consistency::takes_statements(reading);
+        request.reading().filter(takes_statements).is_some_and(|reading| self.about(reading).next().is_some())
     }
 
     /// What a request is to them, if it is anything.
@@ -48,7 +59,7 @@ impl Lagging {
             let digest = likeness::digest(request, head, body)?;
             return Some(Event::Read(Arc::new(Read { digest, of: Subject::of(request, head, body), reading })));
         }
-        consistency::writes(request, head).then(|| {
+        consistency::writes(request, head, body).then(|| {
             let of = Subject::of(request, head, body);
             Event::Write(Arc::new(Write { of, made: made::made(&reading) }))
         })

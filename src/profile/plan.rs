@@ -104,7 +104,7 @@ impl Plan {
 
     /// Whether a rule that otherwise fits this request asks for members of its body.
     pub fn asks_for_body(&self, seen: &Seen<'_>) -> bool {
-        self.any_may_fit(seen, |rule| rule.asks_for_body(seen.request))
+        self.any_may_fit(seen, |rule| rule.asks_for_body(seen.request)) || self.lagging.ask_for_body(seen.request)
     }
 
     /// Settles by the profile's aliases what the wire leaves open.
