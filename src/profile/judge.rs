@@ -3,6 +3,7 @@
 use std::{hash::Hasher as _, time::Duration};
 
 use siphasher::sip::SipHasher13;
+use smallvec::SmallVec;
 
 use super::{
     buckets::Demand,
@@ -17,7 +18,7 @@ use super::{
     state::{Hold, RuleState},
     verdict::Verdict,
 };
-use crate::{aws::request::AwsRequest, fault::Fault};
+use crate::aws::request::AwsRequest;
 
 /// What became of one rule for one request.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -45,7 +46,12 @@ pub(super) struct Strike<'a> {
     pub(super) hold: Option<Hold>,
     /// What its reads told before, if it answers out of the past.
     pub(super) old: Option<Old>,
+    /// Which of its faults can do anything.
+    pub(super) able: Able,
 }
+
+/// Of each fault of a rule, in their order, whether it can do anything to a request.
+pub(super) type Able = SmallVec<[bool; 2]>;
 
 /// Why there was none.
 pub(super) struct Miss {
@@ -69,12 +75,7 @@ impl Rule {
         let schedule = self.schedule();
         let miss = |why| Miss { why, rolled: None, took: None };
         let matched = state.count_match();
-        if !self.faults().iter().any(|fault| fault.suits(seen.request)) {
-            return Err(miss(Skip::Unsuited));
-        }
-        if !self.faults().iter().any(|fault| can_strike(fault.as_ref(), seen)) {
-            return Err(miss(if self.lag().is_some() { Skip::Consistent } else { Skip::NoToken }));
-        }
+        let able = self.able(seen).map_err(miss)?;
         let (roll, call) = self.roll(state, seen, matched).ok_or_else(|| miss(Skip::Uncounted))?;
         if schedule.calls.is_some_and(|calls| !calls.holds(call)) {
             return Err(miss(Skip::OutsideCalls));
@@ -114,7 +115,24 @@ impl Rule {
         if !state.count_strike(schedule.limit) {
             return Err(miss(Skip::OverLimit));
         }
-        Ok(Strike { roll, rolled, hold, old })
+        Ok(Strike { roll, rolled, hold, old, able })
+    }
+
+    /// Which of its faults can do anything to this very request; or why none can.
+    fn able(&self, seen: &Seen<'_>) -> Result<Able, Skip> {
+        let mut is_suited = false;
+        let able = self.faults().iter().map(|fault| {
+            let suits = fault.suits(seen.request);
+            is_suited |= suits;
+            suits && fault.finds(seen.request, &seen.head, seen.body)
+        });
+        let able: Able = able.collect();
+        match able.contains(&true) {
+            true => Ok(able),
+            false if !is_suited => Err(Skip::Unsuited),
+            false if self.lag().is_some() => Err(Skip::Consistent),
+            false => Err(Skip::NoToken),
+        }
     }
 
     /// What the dice and `calls` go by: the roll, and the how-manieth request it is. None where the request does not tell what is
@@ -141,11 +159,6 @@ impl Rule {
         let attempt = request.attempt.map_or(seen, u64::from);
         Some((Roll::Attempt { invocation, attempt }, seen))
     }
-}
-
-/// Whether a fault can do anything to this very request.
-pub(super) fn can_strike(fault: &dyn Fault, seen: &Seen<'_>) -> bool {
-    fault.suits(seen.request) && fault.finds(seen.request, &seen.head, seen.body)
 }
 
 /// The resource a request is about, as a hash.

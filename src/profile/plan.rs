@@ -13,7 +13,7 @@ use super::{
     buckets::Demand,
     dice::{Dice, Roll},
     index::Index,
-    judge::{Fate, Miss, Strike, can_strike},
+    judge::{Fate, Miss, Strike},
     lagging::Lagging,
     matcher::Matcher,
     memo::Event,
@@ -165,8 +165,8 @@ impl Plan {
                 memo.for_rule(state, lag);
             }
             match rule.judge(state, seen, read, now, &verdict) {
-                Ok(Strike { roll, rolled, hold, old }) => {
-                    rule.apply(roll, seen, old, &mut verdict);
+                Ok(Strike { roll, rolled, hold, old, able }) => {
+                    rule.apply(roll, seen, &able, old, &mut verdict);
                     hold.into_iter().for_each(|hold| verdict.holds.add(hold));
                     tell(rule, Fate::Struck { rolled });
                 }
@@ -282,9 +282,9 @@ impl Rule {
         &self.dice
     }
 
-    fn apply(&self, roll: Roll<'_>, seen: &Seen<'_>, old: Option<Old>, verdict: &mut Verdict) {
+    fn apply(&self, roll: Roll<'_>, seen: &Seen<'_>, able: &[bool], old: Option<Old>, verdict: &mut Verdict) {
         let mut draw = self.dice.amounts(roll);
-        for fault in self.faults.iter().filter(|fault| can_strike(fault.as_ref(), seen)) {
+        for (fault, _) in self.faults.iter().zip(able).filter(|(_, able)| **able) {
             let effect = match (fault.effect(seen.request, &mut draw), &old) {
                 (Effect::Recall, Some(Old::Answer(answer))) => Effect::Instead(Instead::Recorded(Arc::clone(answer))),
                 (Effect::Recall, Some(Old::NotThere)) => {
