@@ -6,9 +6,11 @@
 mod hints;
 mod json;
 mod runtime;
+mod table;
 mod text;
 
 pub use hints::Hints;
 pub use json::json;
 pub use runtime::Runtime;
-pub use text::{Borders, Layout, text};
+pub use table::{Borders, Layout};
+pub use text::text;
