@@ -44,6 +44,8 @@ enum Step {
     Any,
     /// This member, or this item.
     Named(CompactString),
+    /// Each of these members.
+    OneOf(&'static [&'static str]),
 }
 
 /// Texts found in a body.
@@ -109,7 +111,12 @@ fn is_form(request: &AwsRequest) -> bool {
 impl Pointer {
     /// Whether it leads to one place at most.
     fn is_single(&self) -> bool {
-        !self.steps.contains(&Step::Any)
+        self.steps.iter().all(|step| matches!(step, Step::Named(_)))
+    }
+
+    /// The members at the top that are called so.
+    pub(super) fn one_of(names: &'static [&'static str]) -> Self {
+        Self { written: names.join(" | ").into(), steps: vec![Step::OneOf(names)] }
     }
 }
 
@@ -118,6 +125,7 @@ impl Step {
         match self {
             Self::Any => true,
             Self::Named(named) => named == name,
+            Self::OneOf(names) => names.contains(&name),
         }
     }
 }

@@ -4,6 +4,8 @@
 //! beginning of its body, and [`expired`] which error its service gives for one that is no longer good. Keys that never expire
 //! (DynamoDB's ExclusiveStartKey, the markers of S3's older lists) are no tokens.
 
+use std::sync::LazyLock;
+
 use super::catalog::ErrorShape;
 use super::idiom::{Idiom, idiom};
 use super::member::{self, Pointer};
@@ -25,16 +27,17 @@ pub fn goes_on(request: &AwsRequest, head: &Head<'_>, body_prefix: &[u8]) -> boo
     let is_token = |name: &str| TOKENS.contains(&name) && !(is_s3 && name == "marker");
     let query = head.query.unwrap_or_default();
     let in_query = form_urlencoded::parse(query.as_bytes()).any(|(key, value)| is_token(&key) && !value.is_empty());
-    in_query || (!body_prefix.is_empty() && TOKENS.iter().any(|name| stands_in_body(request, head, body_prefix, name)))
+    in_query || (!body_prefix.is_empty() && stands_in_body(request, head, body_prefix))
 }
 
-fn stands_in_body(request: &AwsRequest, head: &Head<'_>, body_prefix: &[u8], name: &str) -> bool {
-    let Ok(pointer) = name.parse::<Pointer>() else { return false };
-    let texts = member::read(request, head, body_prefix, &pointer);
+fn stands_in_body(request: &AwsRequest, head: &Head<'_>, body_prefix: &[u8]) -> bool {
+    let texts = member::read(request, head, body_prefix, &IN_BODY);
     // A token too long to be read as a name is counted all the same.
-    let is_long = || texts.is_empty() && member::count(request, head, body_prefix, &pointer).0 > 0;
+    let is_long = || member::count(request, head, body_prefix, &IN_BODY).0 > texts.len() as u64;
     texts.iter().any(|text| !text.is_empty() && text != "null") || is_long()
 }
+
+static IN_BODY: LazyLock<Pointer> = LazyLock::new(|| Pointer::one_of(TOKENS));
 
 /// The error that this request's service gives for a token that has expired: the one that the operation models, else what the service
 /// says of a parameter that is not valid.

@@ -20,6 +20,7 @@ fn value(input: &mut Decoder<'_>, pointer: &Pointer, left: &[Step], hits: &mut H
             let wanted = match step {
                 Step::Any => None,
                 Step::Named(number) => Some(number.parse::<usize>().unwrap_or(usize::MAX)),
+                Step::OneOf(_) => Some(usize::MAX),
             };
             let mut remaining = input.array()?;
             let mut index = 0;

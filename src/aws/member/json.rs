@@ -77,6 +77,7 @@ impl<'de> Visitor<'de> for Way<'_> {
         let wanted = match step {
             Step::Any => None,
             Step::Named(number) => Some(number.parse::<usize>().unwrap_or(usize::MAX)),
+            Step::OneOf(_) => Some(usize::MAX),
         };
         for index in 0.. {
             let more = if wanted.is_none_or(|wanted| wanted == index) {
