@@ -12,7 +12,9 @@
 //! assert_eq!(dynamodb.error("ProvisionedThroughputExceededException").unwrap().status, 400);
 //! ```
 //!
-//! It holds what models say and nothing else: practice that departs from them is the quirks' affair.
+//! It holds what models say and nothing else: practice that departs from them is the quirks' affair. Two services have no model, those that
+//! a machine asks for credentials; `supplement.txt`, written by hand in the same grammar, says what [`link_local`](super::link_local) reads
+//! of them.
 
 mod parse;
 
@@ -292,6 +294,11 @@ impl Service {
         })
     }
 
+    /// Whether it is one that no model describes: it answers on the machine itself, at an address and not at a host of AWS's.
+    pub fn is_link_local(&self) -> bool {
+        self.speaks(Protocol::Http)
+    }
+
     /// Whether it speaks a protocol.
     pub fn speaks(&self, protocol: Protocol) -> bool {
         self.protocols.contains(&protocol)
@@ -356,10 +363,20 @@ fn equal_range(
 
 fn catalog() -> &'static Catalog {
     static CATALOG: OnceLock<Catalog> = OnceLock::new();
-    CATALOG.get_or_init(|| parse::catalog(TEXT))
+    CATALOG.get_or_init(|| parse::catalog(TEXT).with(parse::catalog(SUPPLEMENT)))
+}
+
+impl Catalog {
+    /// With the services of another.
+    fn with(mut self, other: Self) -> Self {
+        self.services.extend(other.services);
+        self.services.sort_by_key(|service| service.name);
+        self
+    }
 }
 
 const TEXT: &str = include_str!("catalog.txt");
+const SUPPLEMENT: &str = include_str!("supplement.txt");
 
 #[cfg(test)]
 mod tests;

@@ -9,7 +9,7 @@ use std::sync::OnceLock;
 use smallvec::SmallVec;
 
 use super::catalog::{self, Service};
-use super::{partition, quirk};
+use super::{link_local, partition, quirk};
 
 /// What a host tells, as far as it tells it. Hosts come in lower case.
 #[derive(Debug, Default)]
@@ -25,7 +25,11 @@ impl<'a> Endpoint<'a> {
     pub(super) fn read(host: &'a str) -> Self {
         match partition::below_suffix(host) {
             Some(below) => quirk::s3::endpoint(below).unwrap_or_else(|| Self::of_aws(below, host)),
-            None => Self { bucket: quirk::s3::emulator_bucket(host), ..Self::default() },
+            None => Self {
+                services: link_local::service_at(host).into_iter().collect(),
+                bucket: quirk::s3::emulator_bucket(host),
+                ..Self::default()
+            },
         }
     }
 
@@ -107,7 +111,7 @@ type Named = (&'static str, u8, &'static Service);
 fn lookup(key: &str) -> &'static [Named] {
     static BY_PREFIX: OnceLock<Vec<Named>> = OnceLock::new();
     let sorted = BY_PREFIX.get_or_init(|| {
-        let mut all: Vec<Named> = catalog::services().iter().flat_map(named).collect();
+        let mut all: Vec<Named> = catalog::services().iter().filter(|s| !s.is_link_local()).flat_map(named).collect();
         all.sort_by_key(|(name, rank, service)| (*name, *rank, service.name));
         all.dedup_by_key(|(name, _, service)| (*name, service.name));
         all

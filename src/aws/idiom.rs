@@ -6,6 +6,7 @@
 //!
 //! It chooses an error and writes nothing: that is [`synthesize`](super::protocol::synthesize)'s affair.
 
+mod link_local;
 mod practice;
 mod usual;
 
@@ -15,6 +16,7 @@ pub(super) use practice::practised;
 
 use super::catalog::ErrorShape;
 use super::protocol::AwsError;
+use super::quirk;
 use super::request::{AwsRequest, Protocol, Reading};
 
 /// Trouble by its kind, without a service's name for it.
@@ -90,6 +92,9 @@ pub fn told(reading: &Reading, idiom: Idiom) -> Option<&'static str> {
 fn choose(reading: &Reading, protocol: Protocol, idiom: Idiom) -> AwsError {
     if let Some(practice) = practice::of(reading, idiom) {
         return error(practice.code, practice.status, practice.message);
+    }
+    if let Some((code, status)) = link_local::of(reading.service, idiom) {
+        return error(code, status, quirk::text(reading.service, code).unwrap_or_else(|| usual::message(idiom)));
     }
     let of_operation = reading.operation.into_iter().flat_map(|operation| reading.service.errors_of(operation));
     let modeled = best(of_operation, idiom, reading).or_else(|| best(reading.service.errors().iter(), idiom, reading));

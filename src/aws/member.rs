@@ -86,6 +86,7 @@ pub fn is_readable(request: &AwsRequest, head: &Head<'_>) -> bool {
 fn find(request: &AwsRequest, head: &Head<'_>, plain: &Plain<'_>, pointer: &Pointer, hits: &mut Hits) {
     let bytes = &plain.bytes;
     match request.protocol {
+        Protocol::Http => {}
         Protocol::Cbor => cbor::find(bytes, pointer, hits),
         Protocol::Json10 | Protocol::Json11 | Protocol::RestJson => {
             json::find(if plain.is_whole { bytes } else { without_number(bytes) }, pointer, hits)

@@ -18,6 +18,7 @@ use super::client::Client;
 use super::coding::Plain;
 use super::credential::Scope;
 use super::endpoint::Endpoint;
+use super::link_local;
 use super::protocol::{cbor, json, query, rest};
 use super::resource::{self, Resource};
 use super::why::{Clue, Why};
@@ -44,6 +45,8 @@ pub enum Protocol {
     Cbor,
     /// EC2's form of query.
     Ec2,
+    /// No protocol of AWS's: a method, a path and a text, as link-local services speak.
+    Http,
     /// AWS JSON 1.0
     Json10,
     /// AWS JSON 1.1
@@ -62,6 +65,7 @@ impl Protocol {
         match self {
             Self::Cbor => "rpc-v2-cbor",
             Self::Ec2 => "ec2",
+            Self::Http => "http",
             Self::Json10 => "json-1.0",
             Self::Json11 => "json-1.1",
             Self::Query => "query",
@@ -154,13 +158,15 @@ pub fn needs_body(head: &Head<'_>) -> bool {
 pub fn decode(head: &Head<'_>, body_prefix: &[u8]) -> Result<AwsRequest, Foreign> {
     let host = lower_case(head.host);
     let scope = Scope::read(head);
-    let request = Evidence { head, scope: &scope, host: &host, endpoint: OnceCell::new(), why: Cell::default() };
+    let request = Evidence::new(head, &scope, &host);
     let body = Plain::of(head, body_prefix);
     let form = query::Form::read(head, &body.bytes);
     let found = cbor::read(&request)
         .or_else(|| json::read(&request))
         .or_else(|| form.as_ref().and_then(|form| query::read(&request, form)))
-        .map_or_else(|| rest::read(&request), Ok)?;
+        .map(Ok)
+        .or_else(|| link_local::read(&request))
+        .unwrap_or_else(|| rest::read(&request))?;
     let region = scope.region.as_deref().or_else(|| request.endpoint().region).map(CompactString::from);
     let access_key = scope.access_key.as_deref().or_else(|| form.as_ref()?.access_key.as_deref());
     let account =
@@ -208,6 +214,11 @@ pub(super) struct Found {
 }
 
 impl<'a> Evidence<'a> {
+    /// Of a head with what it is signed for; `host` in lower case.
+    pub(super) fn new(head: &'a Head<'a>, scope: &'a Scope<'a>, host: &'a str) -> Self {
+        Self { head, scope, host, endpoint: OnceCell::new(), why: Cell::default() }
+    }
+
     /// What the host says. Read when asked for: most requests say enough without it.
     pub(super) fn endpoint(&self) -> &Endpoint<'a> {
         self.endpoint.get_or_init(|| Endpoint::read(self.host))

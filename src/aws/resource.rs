@@ -80,6 +80,7 @@ pub(super) fn read_plain(request: &AwsRequest, head: &Head<'_>, body: &Plain<'_>
     let reading = request.reading()?;
     let ways = ways(reading)?;
     let found = match request.protocol {
+        Protocol::Http => return None,
         Protocol::Cbor => body::cbor(&body.bytes, ways),
         Protocol::Json10 | Protocol::Json11 | Protocol::RestJson => body::json(&body.bytes, ways),
         Protocol::RestXml => body::xml(&body.bytes, ways),

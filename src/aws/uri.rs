@@ -198,7 +198,8 @@ fn beginnings() -> &'static HashMap<&'static str, HashMap<&'static str, Vec<Rout
     static BEGINNINGS: OnceLock<HashMap<&str, HashMap<&str, Vec<Routed>>>> = OnceLock::new();
     BEGINNINGS.get_or_init(|| {
         let mut by_method: HashMap<_, HashMap<_, Vec<_>>> = HashMap::new();
-        for (service, route) in catalog::services().iter().flat_map(|s| s.routes().iter().map(move |r| (s, r))) {
+        let services = catalog::services().iter().filter(|service| !service.is_link_local());
+        for (service, route) in services.flat_map(|s| s.routes().iter().map(move |r| (s, r))) {
             let first = match route.segments.first() {
                 Some(Segment::Literal(text)) => *text,
                 _ => "",

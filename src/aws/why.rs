@@ -9,7 +9,7 @@ use super::coding::Plain;
 use super::credential::Scope;
 use super::protocol::query::Form;
 use super::request::{AwsRequest, Head};
-use super::uri;
+use super::{link_local, uri};
 
 /// One kind of evidence for what a request means, in the order of telling.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -32,6 +32,8 @@ pub enum Clue {
     XId,
     /// `api/` in the User-Agent.
     UserAgent,
+    /// A field that only clients of instance metadata send.
+    MetadataToken,
     /// An alias of the profile.
     Alias,
 }
@@ -42,7 +44,7 @@ pub struct Why(u16);
 
 impl Clue {
     /// All, in the order of telling.
-    const ALL: [Self; 10] = [
+    const ALL: [Self; 11] = [
         Self::Target,
         Self::CborPath,
         Self::Action,
@@ -52,6 +54,7 @@ impl Clue {
         Self::Route,
         Self::XId,
         Self::UserAgent,
+        Self::MetadataToken,
         Self::Alias,
     ];
 
@@ -67,6 +70,7 @@ impl Clue {
             Self::Route => "route",
             Self::XId => "x-id",
             Self::UserAgent => "user-agent",
+            Self::MetadataToken => "metadata-token",
             Self::Alias => "alias",
         }
     }
@@ -117,6 +121,8 @@ fn said(clue: Clue, request: &AwsRequest, head: &Head<'_>, body_prefix: &[u8]) -
         Clue::Alias => text(request.reading().map(|reading| reading.service.name)),
         Clue::CborPath => head.path.to_owned(),
         Clue::Host => head.host.to_owned(),
+        // Whoever holds a token's value may ask for credentials.
+        Clue::MetadataToken => text(link_local::TOKEN_FIELDS.into_iter().find(|name| head.headers.contains_key(*name))),
         Clue::Route => {
             let route = request.reading().and_then(|reading| reading.operation?.route);
             route.map(|(method, template)| format!("{method} {template}")).unwrap_or_default()
@@ -150,6 +156,9 @@ mod tests {
         let all = Clue::ALL.into_iter().fold(Why::default(), Why::and);
         assert_eq!(all.0.count_ones() as usize, Clue::ALL.len());
         assert_eq!(all.clues().collect::<Vec<_>>(), Clue::ALL);
-        assert_eq!(all.to_string(), "target+cbor-path+action+version+scope+host+route+x-id+user-agent+alias");
+        assert_eq!(
+            all.to_string(),
+            "target+cbor-path+action+version+scope+host+route+x-id+user-agent+metadata-token+alias"
+        );
     }
 }

@@ -192,7 +192,7 @@ fn hint<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> String {
 }
 
 /// In the order in which botocore prefers them.
-const PROTOCOLS: [(&str, Protocol); 7] = [
+const PROTOCOLS: [(&str, Protocol); 8] = [
     ("json-1.0", Protocol::Json10),
     ("json-1.1", Protocol::Json11),
     ("rest-json", Protocol::RestJson),
@@ -200,6 +200,7 @@ const PROTOCOLS: [(&str, Protocol); 7] = [
     ("rpc-v2-cbor", Protocol::Cbor),
     ("query", Protocol::Query),
     ("ec2", Protocol::Ec2),
+    ("http", Protocol::Http),
 ];
 
 #[cfg(test)]

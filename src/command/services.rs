@@ -44,14 +44,19 @@ fn protocols(service: &Service) -> Vec<&'static str> {
     service.protocols.iter().map(|protocol| protocol.as_str()).collect()
 }
 
+fn signs(service: &Service) -> String {
+    if service.is_link_local() { "is not signed".to_owned() } else { format!("signs as {}", service.signing_name) }
+}
+
 fn all_as_text(out: &mut dyn Write) -> io::Result<()> {
     let services = catalog::services();
     let width = services.iter().map(|service| service.name.len()).max().unwrap_or_default();
-    let signs = services.iter().map(|service| service.signing_name.len()).max().unwrap_or_default();
+    let longest = services.iter().map(|service| signs(service).len()).max().unwrap_or_default();
     for service in services {
-        let (name, signing, count) = (service.name, service.signing_name, service.operations().len());
+        let (name, count) = (service.name, service.operations().len());
         let protocols = protocols(service).join(", ");
-        writeln!(out, "{name:width$}  signs as {signing:signs$}  {count:4} operations  {protocols}")?;
+        let signs = signs(service);
+        writeln!(out, "{name:width$}  {signs:longest$}  {count:4} operations  {protocols}")?;
     }
     Ok(())
 }
@@ -75,7 +80,7 @@ fn all_as_json() -> Value {
 
 fn as_text(service: &'static Service, out: &mut dyn Write) -> io::Result<()> {
     writeln!(out, "{} ({}), API version {}", service.name, service.id, service.api_version)?;
-    writeln!(out, "signs as {}, speaks {}", service.signing_name, protocols(service).join(", "))?;
+    writeln!(out, "{}, speaks {}", signs(service), protocols(service).join(", "))?;
     writeln!(out, "\nOperations, each with the errors that it models:")?;
     for operation in service.operations() {
         let errors: Vec<_> = service.errors_of(operation).map(|error| error.code).collect();

@@ -28,7 +28,7 @@ impl Notation {
         match protocol {
             Protocol::Cbor => Some(Self::Cbor),
             Protocol::Json10 | Protocol::Json11 | Protocol::RestJson => Some(Self::Json),
-            Protocol::Ec2 | Protocol::Query | Protocol::RestXml => None,
+            Protocol::Ec2 | Protocol::Http | Protocol::Query | Protocol::RestXml => None,
         }
     }
 

@@ -52,7 +52,7 @@ fn content_type(protocol: Protocol, is_s3: bool) -> &'static str {
         Protocol::Ec2 => "text/xml;charset=UTF-8",
         Protocol::Json10 => "application/x-amz-json-1.0",
         Protocol::Json11 => "application/x-amz-json-1.1",
-        Protocol::RestJson => "application/json",
+        Protocol::Http | Protocol::RestJson => "application/json",
         Protocol::RestXml if is_s3 => "application/xml",
         Protocol::Query | Protocol::RestXml => "text/xml",
     }

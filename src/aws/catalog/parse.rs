@@ -93,6 +93,7 @@ fn parse_service(line: &'static str) -> Service {
 fn protocol(name: &str) -> Option<Protocol> {
     Some(match name {
         "ec2" => Protocol::Ec2,
+        "http" => Protocol::Http,
         "json/1.0" => Protocol::Json10,
         "json/1.1" => Protocol::Json11,
         "query" => Protocol::Query,

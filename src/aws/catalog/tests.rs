@@ -3,9 +3,18 @@ use super::*;
 #[test]
 fn the_whole_of_botocore_is_there() {
     assert_eq!(version(), "botocore 1.44.5");
-    assert_eq!(services().len(), 439);
-    assert_eq!(services().iter().map(|s| s.operations().len()).sum::<usize>(), 19_796);
-    assert_eq!(services().iter().map(|s| s.errors().len()).sum::<usize>(), 5_848);
+    let modeled: Vec<_> = services().iter().filter(|service| !service.is_link_local()).collect();
+    assert_eq!(modeled.len(), 439);
+    assert_eq!(modeled.iter().map(|s| s.operations().len()).sum::<usize>(), 19_796);
+    assert_eq!(modeled.iter().map(|s| s.errors().len()).sum::<usize>(), 5_848);
+}
+
+#[test]
+fn what_has_no_model_is_beside_it() {
+    let names = services().iter().filter(|service| service.is_link_local()).map(|service| service.name);
+    assert_eq!(names.collect::<Vec<_>>(), ["container-credentials", "imds"]);
+    let token = service("imds").unwrap().operation("GetToken").unwrap();
+    assert_eq!((token.route, token.unsigned), (Some(("PUT", "/{Version}/api/token")), true));
 }
 
 #[test]
@@ -29,7 +38,7 @@ fn everything_is_sorted_and_found_by_its_name() {
 #[test]
 fn rest_operations_have_routes_and_rpc_operations_have_none() {
     for s in services() {
-        let rest = s.speaks(Protocol::RestJson) || s.speaks(Protocol::RestXml);
+        let rest = [Protocol::Http, Protocol::RestJson, Protocol::RestXml].into_iter().any(|rest| s.speaks(rest));
         assert!(s.operations().iter().all(|o| o.route.is_some() == rest), "{s:?}");
     }
 }

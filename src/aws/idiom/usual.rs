@@ -158,7 +158,7 @@ fn names(idiom: Idiom) -> Option<&'static Names> {
 
 /// What services of a protocol have in common: code and status.
 pub(super) fn common(protocol: Protocol, idiom: Idiom) -> (&'static str, u16) {
-    use Protocol::{Cbor, Ec2, Json10, Json11, Query, RestJson, RestXml};
+    use Protocol::{Cbor, Ec2, Http, Json10, Json11, Query, RestJson, RestXml};
     let is_xml = matches!(protocol, Ec2 | Query | RestXml);
     match (idiom, protocol) {
         (Idiom::AccessDenied, Cbor | Json10 | Json11) => ("AccessDeniedException", 400),
@@ -186,7 +186,7 @@ pub(super) fn common(protocol: Protocol, idiom: Idiom) -> (&'static str, u16) {
         (Idiom::Signature, _) => ("InvalidSignatureException", 400),
         (Idiom::Throttle, Ec2) => ("RequestLimitExceeded", 503),
         (Idiom::Throttle, Query | RestXml) => ("Throttling", 400),
-        (Idiom::Throttle, RestJson) => ("ThrottlingException", 429),
+        (Idiom::Throttle, Http | RestJson) => ("ThrottlingException", 429),
         (Idiom::Throttle, Cbor | Json10 | Json11) => ("ThrottlingException", 400),
         (Idiom::Timeout, _) if is_xml => ("RequestTimeout", 408),
         (Idiom::Timeout, _) => ("RequestTimeoutException", 408),

@@ -119,6 +119,8 @@ pub fn synthesize(request: &AwsRequest, error: &AwsError, stamp: &Stamp) -> Synt
         (Protocol::RestXml, "s3") => quirk::s3::write(&told, &mut headers),
         (Protocol::Query, "sdb") => quirk::sdb::write(&told, &mut headers),
         (Protocol::Cbor, _) => cbor::write(&told, &mut headers),
+        (Protocol::Http, "imds") => quirk::imds::write(&told, &mut headers),
+        (Protocol::Http, _) => quirk::container_credentials::write(&told, &mut headers),
         (Protocol::Ec2, _) => ec2::write(&told, &mut headers),
         (Protocol::Json10, _) => json::write(&told, "application/x-amz-json-1.0", &mut headers),
         (Protocol::Json11, _) => json::write(&told, "application/x-amz-json-1.1", &mut headers),

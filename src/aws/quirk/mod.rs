@@ -2,7 +2,9 @@
 
 pub(super) mod cloudsearchdomain;
 mod cloudwatch;
+pub(super) mod container_credentials;
 pub(super) mod dynamodb;
+pub(super) mod imds;
 mod lambda;
 pub(super) mod s3;
 pub(super) mod sdb;
@@ -37,6 +39,8 @@ pub(super) fn request_id(service: &Service, stamp: &Stamp) -> String {
 pub(super) fn text(service: &Service, code: &str) -> Option<&'static str> {
     match service.name {
         "dynamodb" | "dynamodbstreams" => dynamodb::text(code),
+        "container-credentials" => container_credentials::text(code),
+        "imds" => imds::text(code),
         "s3" => s3::text(code),
         _ => None,
     }
