@@ -98,6 +98,8 @@ pub enum Down {
     Cut(Offset, Breach),
     /// Its body comes in such pieces.
     Dribble(Dribble),
+    /// The credentials in it expire so long after it.
+    Expiration(SignedDuration),
     /// Its head waits so long.
     FirstByte(Duration),
     /// Its stream of events breaks off after so many of them.

@@ -10,6 +10,7 @@
 mod bandwidth;
 pub mod capacity;
 mod corrupt;
+mod credentials;
 mod draw;
 mod dribble;
 mod duplicate;
@@ -122,7 +123,7 @@ pub fn kinds() -> impl Iterator<Item = &'static FaultKind> {
     idiom::IDIOMS.iter().chain(KINDS.iter().copied())
 }
 
-static KINDS: [&FaultKind; 22] = [
+static KINDS: [&FaultKind; 23] = [
     &error::ERROR,
     &gateway::GATEWAY,
     &latency::LATENCY,
@@ -143,6 +144,7 @@ static KINDS: [&FaultKind; 22] = [
     &partial::PARTIAL,
     &stale::STALE,
     &expire::EXPIRE,
+    &credentials::CREDENTIALS,
     &retry_after::RETRY_AFTER,
     &skew::SKEW,
 ];

@@ -54,6 +54,15 @@ fn read(name: &Node, settings: Option<&Node>) -> Result<Box<dyn Fault>, Complain
         Content::Word(_) => settings,
         _ => SKEW.fields(settings)?.required("by")?,
     };
+    let by_how_much = read_shift(by)?;
+    if by_how_much.is_zero() {
+        return Err(Complaint::new(by.at, "a clock that is off by nothing is right"));
+    }
+    Ok(Box::new(Skew(by_how_much)))
+}
+
+/// A length of time with or without a sign.
+pub(super) fn read_shift(by: &Node) -> Result<SignedDuration, Complaint> {
     let word = by.word("a duration")?.trim();
     let (sign, rest) = match (word.strip_prefix('-'), word.strip_prefix('+')) {
         (Some(rest), _) => (-1, rest),
@@ -62,10 +71,9 @@ fn read(name: &Node, settings: Option<&Node>) -> Result<Box<dyn Fault>, Complain
     };
     let length: Millis =
         rest.parse().map_err(|error: crate::units::UnitError| Complaint::new(by.at, error.to_string()))?;
-    match SignedDuration::try_from(length.duration()).ok().filter(|length| !length.is_zero()) {
-        Some(length) => Ok(Box::new(Skew(length * sign))),
-        None => Err(Complaint::new(by.at, "a clock that is off by nothing is right")),
-    }
+    let length =
+        SignedDuration::try_from(length.duration()).map_err(|error| Complaint::new(by.at, error.to_string()))?;
+    Ok(length * sign)
 }
 
 #[cfg(test)]

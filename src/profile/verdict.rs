@@ -43,6 +43,8 @@ pub struct Shape {
     pub up: Option<Speed>,
     /// How far the service's clock is off, and the first rule that says so.
     pub clock: Option<(RuleName, SignedDuration)>,
+    /// How long after the answer the credentials in it expire, and the rule that says so: the one that lets them expire first.
+    pub expiration: Option<(RuleName, SignedDuration)>,
     /// How long the answer's head waits.
     pub first_byte: Duration,
     /// How much longer the answer's body takes.
@@ -132,6 +134,11 @@ impl Shape {
                         every: old.every.max(new.every),
                     }));
             }
+            Down::Expiration(after) => {
+                if self.expiration.as_ref().is_none_or(|(_, other)| after < *other) {
+                    self.expiration = Some((rule.clone(), after));
+                }
+            }
             Down::FirstByte(delay) => self.first_byte = self.first_byte.saturating_add(delay),
             Down::Interrupt(after, how) => {
                 if self.interrupt.as_ref().is_none_or(|(_, other, _)| after < *other) {
@@ -210,12 +217,15 @@ mod tests {
             Effect::Down(Down::RetryAfter(ms(6))),
             Effect::Down(Down::Clock(SignedDuration::from_mins(1))),
             Effect::Down(Down::Clock(SignedDuration::from_mins(2))),
+            Effect::Down(Down::Expiration(SignedDuration::from_mins(2))),
+            Effect::Down(Down::Expiration(SignedDuration::from_mins(-1))),
         ]);
         let shape = shape.shape.unwrap();
         assert_eq!(shape.dribble, Some(Dribble { chunk: 10.into(), every: ms(2) }));
         assert_eq!((shape.send, shape.late_end), (Some(("rule-2".into(), 3)), Some(("rule-5".into(), ms(9)))));
         assert_eq!(shape.retry_after, Some(ms(7)));
         assert_eq!(shape.clock, Some(("rule-8".into(), SignedDuration::from_mins(1))));
+        assert_eq!(shape.expiration, Some(("rule-11".into(), SignedDuration::from_mins(-1))));
     }
 
     #[test]

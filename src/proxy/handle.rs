@@ -13,7 +13,7 @@ use super::exchange::{Exchange, ExchangeBody};
 use super::forward::{NoAnswer, forward};
 use super::inject::{self, Given};
 use super::route::{self, Addressed, Connection};
-use super::{batch, own};
+use super::{batch, expiration, own};
 use crate::aws::protocol;
 use crate::aws::request::{self, AwsRequest, Foreign, Head, MOST_OF_BODY};
 use crate::aws::{member, resource};
@@ -73,7 +73,13 @@ pub async fn handle(
     }
     let (Some((rule, instead)), Ok(aws)) = (&verdict.instead, &mut aws) else {
         return match forward(&proxy, &connection, &route, request, ahead, &mut exchange, &verdict).await {
-            Ok(answer) => Ok(inject::answer(exchange, answer, &verdict, aws.as_ref().ok()).await),
+            Ok(answer) => {
+                let aws = aws.as_ref().ok();
+                match expiration::put(&mut exchange, answer, &verdict, aws).await {
+                    Ok(answer) => Ok(inject::answer(exchange, answer, &verdict, aws).await),
+                    Err(broken) => no_answer(exchange, NoAnswer::Broken(broken)).await,
+                }
+            }
             Err(why) => no_answer(exchange, why).await,
         };
     };

@@ -97,6 +97,9 @@ pub async fn instead(
         ask_to_wait(&mut response, time);
         exchange.asks_to_wait(time);
     }
+    if let Some((rule, _)) = verdict.shape.as_ref().and_then(|shape| shape.expiration.as_ref()) {
+        exchange.found_nothing(rule);
+    }
     if let Some(request) = unsent {
         let (head, body) = request.into_parts();
         unread::settle(proxy, head.version, &head.headers, body, &mut response).await;

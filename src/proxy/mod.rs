@@ -11,6 +11,7 @@ pub mod connection;
 mod corrupt;
 pub mod destination;
 pub mod exchange;
+mod expiration;
 mod forward;
 pub mod handle;
 pub mod identity;
