@@ -11,7 +11,7 @@ use clap::{ArgAction, Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
 use crate::aws::catalog;
 use crate::units::Millis;
 
-pub use self::proxy::{LimitArgs, ProxyArgs, Upstreamed};
+pub use self::proxy::{LimitArgs, Place, ProxyArgs, Upstreamed};
 pub use self::trust::{
     AuthorityArgs, CaArgs, CaCommand, CompletionsArgs, EnvArgs, ExportArgs, Format, ManArgs, Shell, ShowArgs,
 };

@@ -12,8 +12,9 @@ use std::path::PathBuf;
 use anyhow::{Context as _, Result, anyhow, bail};
 use rustls_pki_types::CertificateDer;
 
+use crate::aws::catalog::Service;
 use crate::aws::partition;
-use crate::cli::{ProxyArgs, Upstreamed};
+use crate::cli::{Place, ProxyArgs, Upstreamed};
 use crate::ledger::Ledger;
 use crate::net::authority::CertificateAuthority;
 use crate::net::connect::Roots;
@@ -49,6 +50,8 @@ pub struct Settings {
     pub upstream: Upstream,
     /// Where what is for AWS goes, if not where it says.
     pub destinations: Destinations,
+    /// What Squall itself stands in for.
+    pub stand_ins: Vec<&'static Service>,
     /// Whom we sign as where a host had to change.
     pub identity: Identity,
     /// Where exchanges are noted.
@@ -125,6 +128,7 @@ impl Settings {
             limits,
             upstream: Upstream::new(dialer, roots),
             destinations: destinations(&args.upstream)?,
+            stand_ins: stand_ins(&args.upstream),
             identity: Identity::chain(),
             ledger: Ledger::open(args.ledger.as_deref()).context("--ledger")?,
             summary: args.summary.clone(),
@@ -145,6 +149,7 @@ impl Settings {
             limits: Limits::default(),
             upstream: Upstream::new(Dialer::default(), Roots::Only(roots)),
             destinations: Destinations::emulator(emulator),
+            stand_ins: Vec::new(),
             identity: Identity::chain(),
             ledger: Ledger::open(None)?,
             summary: None,
@@ -173,13 +178,21 @@ fn via(given: Option<&str>, roots: &Roots) -> Result<Option<Via>> {
 /// What all `--upstream` flags come to.
 fn destinations(upstreams: &[Upstreamed]) -> Result<Destinations> {
     let mut destinations = Destinations::default();
-    for upstream in upstreams {
-        if !destinations.add(upstream.service, upstream.destination.clone()) {
+    for (at, upstream) in upstreams.iter().enumerate() {
+        if upstreams.iter().take(at).any(|other| other.service == upstream.service) {
             let what = upstream.service.map_or("everything", |service| service.name);
             bail!("--upstream says twice where {what} goes; say it once");
         }
+        if let Place::At(destination) = &upstream.place {
+            destinations.add(upstream.service, destination.clone());
+        }
     }
     Ok(destinations)
+}
+
+fn stand_ins(upstreams: &[Upstreamed]) -> Vec<&'static Service> {
+    let of = |upstream: &Upstreamed| upstream.service.filter(|_| matches!(upstream.place, Place::StandIn));
+    upstreams.iter().filter_map(of).collect()
 }
 
 /// The names a new authority may speak for: AWS's, this machine's own, and what the user listed.

@@ -28,9 +28,9 @@ pub struct ProxyArgs {
     /// wrong].
     #[arg(long, value_name = "NAME|FILE", value_delimiter = ',')]
     pub profile: Vec<String>,
-    /// Send what is for AWS (or one service of it) to this emulator; `aws`: from the endpoint on to AWS itself, signed anew; repeatable
-    /// [default: the real hosts, and nothing for the endpoint].
-    #[arg(long, value_name = "[SERVICE=]URL|aws", value_delimiter = ',')]
+    /// Send what is for AWS (or one service of it) to this emulator; `aws`: from the endpoint on to AWS itself, signed anew; `stand-in`, of
+    /// imds and container-credentials: to Squall's own; repeatable [default: the real hosts, and nothing for the endpoint].
+    #[arg(long, value_name = "[SERVICE=]URL|aws|stand-in", value_delimiter = ',')]
     pub upstream: Vec<Upstreamed>,
     /// Go out through this proxy, by CONNECT; what NO_PROXY names is reached without it [default: HTTPS_PROXY of Squall's environment].
     #[arg(long, value_name = "http[s]://[USER:PASSWORD@]HOST:PORT", env = "SQUALL_VIA", hide_env_values = true)]
@@ -109,7 +109,16 @@ pub struct Upstreamed {
     /// `None`: all that have no place of their own.
     pub service: Option<&'static Service>,
     /// Where.
-    pub destination: Destination,
+    pub place: Place,
+}
+
+/// What stands after the service.
+#[derive(Clone, Debug)]
+pub enum Place {
+    /// A far end.
+    At(Destination),
+    /// Squall's own stand-in.
+    StandIn,
 }
 
 impl FromStr for Upstreamed {
@@ -121,11 +130,16 @@ impl FromStr for Upstreamed {
             Some((name, place)) if !name.contains("://") => (Some(known_service(name)?), place),
             _ => (None, text),
         };
-        let destination = match place {
-            "aws" => Destination::RealAws,
-            url => Destination::Emulator(Arc::new(Target::from_url(url).map_err(|e| format!("{e}, nor `aws`"))?)),
+        let place = match place {
+            "aws" => Place::At(Destination::RealAws),
+            "stand-in" if service.is_some_and(Service::is_link_local) => Place::StandIn,
+            "stand-in" => return Err("there is a stand-in for imds and container-credentials only".to_owned()),
+            url => {
+                let target = Target::from_url(url).map_err(|e| format!("{e}, nor `aws`"))?;
+                Place::At(Destination::Emulator(Arc::new(target)))
+            }
         };
-        Ok(Self { service, destination })
+        Ok(Self { service, place })
     }
 }
 

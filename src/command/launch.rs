@@ -15,13 +15,16 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::{descriptors, told};
+use super::{descriptors, stand_in, told};
+use crate::aws::catalog::Service;
 use crate::aws::request::AccessKeyId;
 use crate::clock;
 use crate::ledger::{RuleLine, Run};
 use crate::net::listen::Listener;
+use crate::net::target::{Scheme, Target};
 use crate::profile::Live;
 use crate::profile::plan::Rule;
+use crate::proxy::destination::Destination;
 use crate::proxy::{Proxy, connection};
 use crate::settings::{DEFAULT_PORT, Listen, Settings};
 
@@ -33,6 +36,7 @@ pub struct Running {
     room: Arc<Semaphore>,
     started: Instant,
     summary: Option<PathBuf>,
+    stand_ins: Vec<&'static Service>,
 }
 
 impl Running {
@@ -45,10 +49,20 @@ impl Running {
                 if settings.destinations.reach_real_aws() { ", and act with Squall's own credentials" } else { "" };
             tracing::warn!("{address} can be reached from other machines: whoever reaches it can use this proxy{how}");
         }
+        let mut destinations = settings.destinations;
+        if !settings.stand_ins.is_empty() {
+            let region = ["AWS_REGION", "AWS_DEFAULT_REGION"].iter().find_map(|name| std::env::var(name).ok());
+            let address = stand_in::start(settings.plan.seed(), region.filter(|region| !region.is_empty()))
+                .context("cannot start the stand-in for credentials")?;
+            let target = Arc::new(Target::new(Scheme::Http, &address.ip().to_string(), address.port()));
+            for service in &settings.stand_ins {
+                destinations.add(Some(service), Destination::Emulator(Arc::clone(&target)));
+            }
+        }
         let proxy = Arc::new(Proxy {
             authority: settings.authority,
             upstream: settings.upstream,
-            destinations: settings.destinations,
+            destinations,
             identity: settings.identity,
             intercept: settings.intercept,
             listening,
@@ -67,7 +81,8 @@ impl Running {
             tokio::spawn(async move { proxy.upstream.warm().await });
         }
         let room = Arc::new(Semaphore::new(proxy.limits.connections));
-        let mut running = Self { proxy, accepting: Vec::new(), room, started: clock::now(), summary: settings.summary };
+        let (summary, stand_ins) = (settings.summary, settings.stand_ins);
+        let mut running = Self { proxy, accepting: Vec::new(), room, started: clock::now(), summary, stand_ins };
         listeners.into_iter().for_each(|listener| running.accept_from(listener));
         Ok(running)
     }
@@ -85,6 +100,11 @@ impl Running {
     /// The shared state.
     pub fn proxy(&self) -> &Arc<Proxy> {
         &self.proxy
+    }
+
+    /// What Squall itself stands in for.
+    pub fn stand_ins(&self) -> &[&'static Service] {
+        &self.stand_ins
     }
 
     /// The proxy's URL, as HTTPS_PROXY and AWS_ENDPOINT_URL take it. A wildcard address is reached through loopback.

@@ -8,6 +8,7 @@ use anyhow::{Context as _, Result, bail};
 use tempfile::TempDir;
 
 use super::child::{self, Child, SQUALL_FAILED};
+use super::credentials::Led;
 use super::environment::{Environment, Way};
 use super::hints::{self, Inherited};
 use super::launch::{self, Running};
@@ -55,6 +56,9 @@ async fn run(args: &RunArgs) -> Result<u8> {
             }
         }
     }
+    let containers = running.stand_ins().iter().any(|service| service.name == "container-credentials");
+    let led = Led::of(running.proxy(), containers);
+    led.lead(&mut environment, &url, |name| inherited.value(name));
     for note in &environment.notes {
         told::line(note);
     }

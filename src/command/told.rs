@@ -8,6 +8,8 @@ use anyhow::Context as _;
 use serde_json::{Value, json};
 
 use super::launch::{Finished, Running, upstream_in_words};
+use super::stand_in::{AUTHORIZATION, CONTAINER_PATH};
+use crate::aws::catalog::Service;
 use crate::clock;
 use crate::profile::Plan;
 use crate::report::{self, Borders, Hints, Layout};
@@ -52,6 +54,9 @@ pub fn start(running: &Running) {
     let urls: Vec<_> = running.addresses().iter().map(|address| format!("http://{address}")).collect();
     line(&format!("listening on {}", urls.join(" and ")));
     line(&format!("upstream: {}", upstream_in_words(proxy)));
+    for service in running.stand_ins() {
+        line(&stand_in(service, &running.url()));
+    }
     if let Some(via) = proxy.upstream.dialer().via() {
         line(&format!("going out through the proxy {}", via.proxy()));
     }
@@ -63,6 +68,17 @@ pub fn start(running: &Running) {
                 .for_each(|care| line(&format!("careful, this is real AWS: by the rule `{}` {care}", rule.name())));
         }
     }
+}
+
+/// How programs find a stand-in.
+fn stand_in(service: &Service, url: &str) -> String {
+    let variables = match service.name {
+        "imds" => format!("AWS_EC2_METADATA_SERVICE_ENDPOINT={url}/"),
+        _ => format!(
+            "AWS_CONTAINER_CREDENTIALS_FULL_URI={url}{CONTAINER_PATH} AWS_CONTAINER_AUTHORIZATION_TOKEN={AUTHORIZATION}"
+        ),
+    };
+    format!("standing in for {}, with credentials that open nothing: {variables}", service.name)
 }
 
 /// What will happen to requests: `dynamodb-throttle, 1 rule; seed 42`.

@@ -101,8 +101,11 @@ impl Via {
     /// Whether this far end is reached through it.
     pub fn serves(&self, target: &Target) -> bool {
         let ip = target.host.parse().ok().map(|ip: IpAddr| ip.to_canonical());
-        let is_here =
-            ip.is_some_and(|ip| ip.is_loopback()) || target.host == "localhost" || target.host.ends_with(".localhost");
+        let is_near = |ip: IpAddr| match ip {
+            IpAddr::V4(ip) => ip.is_loopback() || ip.is_link_local(),
+            IpAddr::V6(ip) => ip.is_loopback() || ip.is_unicast_link_local(),
+        };
+        let is_here = ip.is_some_and(is_near) || target.host == "localhost" || target.host.ends_with(".localhost");
         let wanted = !self.only_https || target.scheme == Scheme::Https;
         wanted && !is_here && !self.exceptions.iter().any(|exception| exception.covers(target, ip))
     }
@@ -313,7 +316,9 @@ mod tests {
         let via = Via::parse("http://proxy:3128", Roots::Only(Vec::new())).unwrap();
         assert!(serves(&via, "http://emulator.corp:4566") && serves(&via, "https://s3.amazonaws.com"));
         assert!(
-            !serves(&via, "http://localhost:4566") && !serves(&via.clone().except("*"), "https://s3.amazonaws.com")
+            !serves(&via, "http://169.254.169.254")
+                && !serves(&via, "http://localhost:4566")
+                && !serves(&via.clone().except("*"), "https://s3.amazonaws.com")
         );
     }
 }

@@ -26,6 +26,7 @@ use super::{
 };
 use crate::{
     aws::{
+        catalog::Service,
         extent,
         idiom::{Idiom, idiom},
         request::AwsRequest,
@@ -95,6 +96,11 @@ impl Plan {
     /// Its rules, in file order.
     pub fn rules(&self) -> &[Rule] {
         &self.rules
+    }
+
+    /// Whether a rule names this service.
+    pub fn is_about(&self, service: &'static Service) -> bool {
+        self.rules.iter().any(|rule| rule.matcher().services().is_some_and(|services| services.contains(&service)))
     }
 
     /// Whether a rule that may fit this request asks what it is about, or one hears of what it writes to.

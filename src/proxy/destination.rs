@@ -43,9 +43,13 @@ impl Destinations {
 
     /// Where requests for one of these services go; of several readings the first that has a place of its own counts.
     pub fn of<'a>(&self, services: impl IntoIterator<Item = &'a Service>) -> Option<&Destination> {
-        let own = |service: &Service| self.by_service.iter().find(|(other, _)| *other == service);
-        let found = if self.by_service.is_empty() { None } else { services.into_iter().find_map(own) };
-        found.map(|(_, destination)| destination).or(self.all.as_ref())
+        let found = if self.by_service.is_empty() { None } else { services.into_iter().find_map(|s| self.own_of(s)) };
+        found.or(self.all.as_ref())
+    }
+
+    /// The place of this service alone. What stands in for AWS's hosts does not stand in for what answers on a machine itself.
+    pub fn own_of(&self, service: &Service) -> Option<&Destination> {
+        self.by_service.iter().find(|(other, _)| *other == service).map(|(_, destination)| destination)
     }
 
     /// Whether what comes to the endpoint goes nowhere.

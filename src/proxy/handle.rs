@@ -35,7 +35,8 @@ pub async fn handle(
     let ruling = proxy.live.load();
     let (mut request, mut ahead, mut aws) = understand(&ruling, &connection, &addressed, request).await;
     exchange.understood(addressed.mode, addressed.host.clone(), &aws);
-    let route = match route::route(&proxy, &connection, &addressed, aws.as_ref().ok()).await {
+    let route = route::route(&proxy, &connection, &addressed, aws.as_ref().ok(), request.uri().path()).await;
+    let route = match route {
         Ok(route) => route,
         Err(no_route) => return Ok(exchange.own_answer(own::no_route(&proxy, &no_route, request).await)),
     };

@@ -11,9 +11,10 @@ use http::{HeaderMap, Method, Request, Version};
 use super::Proxy;
 use super::destination::Destination;
 use super::own::Reason;
+use crate::aws::catalog::Service;
 use crate::aws::host::{self, RealHost};
-use crate::aws::partition;
-use crate::aws::request::AwsRequest;
+use crate::aws::request::{AwsRequest, Head};
+use crate::aws::{link_local, partition};
 use crate::ledger::Mode;
 use crate::net::control::ConnectionControl;
 use crate::net::streams::Streams;
@@ -101,7 +102,7 @@ pub fn addressed<B>(proxy: &Proxy, connection: &Connection, request: &Request<B>
             return Ok(Addressed { mode: Mode::Absolute, host: target.host.clone(), target: Some(Arc::new(target)) });
         }
     }
-    if proxy.destinations.is_empty() {
+    if proxy.destinations.is_empty() && !link_local::is_for(&head_of(request)) {
         return Err(no_upstream("Squall does not know where to send it"));
     }
     let host = named_host(request).unwrap_or_default().into();
@@ -115,7 +116,13 @@ pub async fn route(
     connection: &Connection,
     addressed: &Addressed,
     aws: Option<&AwsRequest>,
+    path: &str,
 ) -> Result<Route, NoRoute> {
+    if let Some(service) = aws.and_then(AwsRequest::reading).map(|reading| reading.service)
+        && service.is_link_local()
+    {
+        return to_link_local(proxy, connection, addressed, service, path);
+    }
     let readings = aws.map(|aws| aws.readings.as_slice()).unwrap_or_default();
     let services = readings.iter().map(|reading| reading.service);
     let Some(target) = &addressed.target else {
@@ -166,6 +173,33 @@ fn to_emulator(connection: &Connection, emulator: &Arc<Target>, aws: Option<&Aws
     Route { to: Arc::clone(emulator), tls_ends_here, leads_back, real: None }
 }
 
+/// Where a service of the machine itself answers: where the client means it, or where its real one is, for clients on this machine.
+fn to_link_local(
+    proxy: &Proxy,
+    connection: &Connection,
+    addressed: &Addressed,
+    service: &'static Service,
+    path: &str,
+) -> Result<Route, NoRoute> {
+    if let Some(Destination::Emulator(emulator)) = proxy.destinations.own_of(service) {
+        return Ok(to_emulator(connection, emulator, None));
+    }
+    if let Some(target) = &addressed.target {
+        return Ok(straight(target));
+    }
+    // Whoever asks gets this machine's credentials: no other machine, and no page in a browser that calls this one by a name of its own.
+    let is_ours = connection.client.ip().to_canonical().is_loopback() && link_local::is_near(&addressed.host);
+    if !is_ours && proxy.destinations.own_of(service).is_none() {
+        let name = service.name;
+        return Err(no_upstream(&format!(
+            "this machine's own `{name}` is not shown to others (--upstream {name}=aws would do that)"
+        )));
+    }
+    let real = RealHost { name: link_local::real_host(service, path).into(), region: None };
+    let to = Arc::new(Target::new(Scheme::Http, &real.name, 80));
+    Ok(Route { to, tls_ends_here: false, leads_back: false, real: Some(real) })
+}
+
 async fn to_real_aws(proxy: &Proxy, addressed: &Addressed, aws: Option<&AwsRequest>) -> Result<Route, NoRoute> {
     // A client that names AWS's host, and came here all the same, has signed for it.
     if partition::is_api_host(&addressed.host) {
@@ -204,6 +238,11 @@ fn stand_in<'a>(proxy: &'a Proxy, target: &Target) -> Option<&'a Destination> {
 fn named_host<B>(request: &Request<B>) -> Option<&str> {
     let authority = request.uri().host().filter(|_| request.version() == Version::HTTP_2);
     authority.map(|host| host.trim_start_matches('[').trim_end_matches(']')).or_else(|| host_header(request.headers()))
+}
+
+fn head_of<B>(request: &Request<B>) -> Head<'_> {
+    let (uri, host) = (request.uri(), named_host(request).unwrap_or_default());
+    Head { method: request.method(), host, path: uri.path(), query: uri.query(), headers: request.headers() }
 }
 
 /// The host in the Host field, without port.

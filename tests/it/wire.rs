@@ -268,11 +268,12 @@ fn connection() -> Connection {
 fn routed(squall: &Squall, request: &Request<()>) -> (Addressed, Route) {
     let (proxy, connection) = (squall.proxy(), connection());
     let addressed = route::addressed(proxy, &connection, request).unwrap();
-    let route =
-        match pin!(route::route(proxy, &connection, &addressed, None)).poll(&mut Context::from_waker(Waker::noop())) {
-            Poll::Ready(route) => route.unwrap(),
-            Poll::Pending => panic!("nothing to wait for"),
-        };
+    let route = match pin!(route::route(proxy, &connection, &addressed, None, "/"))
+        .poll(&mut Context::from_waker(Waker::noop()))
+    {
+        Poll::Ready(route) => route.unwrap(),
+        Poll::Pending => panic!("nothing to wait for"),
+    };
     (addressed, route)
 }
 

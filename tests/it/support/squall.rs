@@ -12,7 +12,7 @@ use squall::command::launch::{Finished, Running};
 use squall::ledger::Ledger;
 use squall::net::authority::CertificateAuthority;
 use squall::net::connect::Roots;
-use squall::net::dial::Dialer;
+use squall::net::dial::{Dialer, Resolve};
 use squall::net::limits::Limits;
 use squall::net::listen::{Listener, Meant};
 use squall::net::target::{Scheme, Target};
@@ -130,6 +130,12 @@ impl Setup {
     pub(crate) fn intercepting(mut self, host: &str) -> Self {
         self.settings.intercept.add(host);
         self.settings.authority = CertificateAuthority::create(permitted(&[host.to_owned()])).unwrap();
+        self
+    }
+
+    /// These hosts are at these addresses.
+    pub(crate) fn resolving(mut self, resolve: impl IntoIterator<Item = Resolve>) -> Self {
+        self.settings.upstream = Upstream::new(Dialer::new(resolve), Roots::Only(Vec::new()));
         self
     }
 
