@@ -7,6 +7,7 @@
 )]
 
 mod clients;
+mod credentials;
 mod cut;
 mod decode;
 mod demo;

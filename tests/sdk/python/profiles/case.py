@@ -9,11 +9,12 @@ import os
 import subprocess
 import sys
 import time
+from datetime import datetime, timezone
 from concurrent.futures import ThreadPoolExecutor
 
 from botocore.exceptions import ClientError
 
-from common import clients, emulator, squall
+from common import chain, clients, emulator, squall
 
 ITEM = {"id": {"S": "1"}}
 TABLE = {
@@ -158,6 +159,16 @@ def s3_multipart(client):
     return expect(seen == ["ok", "InternalError"] * 2, f"{seen}")
 
 
+def credentials_expiring(client):
+    """A role's credentials are good for a minute, and used."""
+    role = client("sts").assume_role(RoleArn="arn:aws:iam::123456789012:role/orders", RoleSessionName="session")
+    left = (role["Credentials"]["Expiration"] - datetime.now(timezone.utc)).total_seconds()
+    program = [sys.executable, "-m", "common.chain"]
+    saw, calls_with = chain.behind("container-credentials", "credentials-expiring", program)
+    right = 0 < left <= 61 and saw == "ok" and len(set(calls_with)) == 2
+    return expect(right, f"a role for {left:.0f} s; in a container each call had new credentials ({calls_with})")
+
+
 def dynamodb_hot_partition(client):
     put_item(client("dynamodb"))
     rows = explained("dynamodb-hot-partition", "1s", put(), 1_200)
@@ -197,6 +208,12 @@ def flaky_network(client):
     seen = outcomes(lambda: client("dynamodb", **ONCE).list_tables(), 60)
     hit = sum(one != "ok" for one in seen)
     return expect(0 < hit < 15, f"{hit} of 60 broke without retries")
+
+
+def imds_outage(client):
+    saw, calls_with = chain.behind("imds", "imds-outage", [sys.executable, "-m", "common.chain"])
+    client("dynamodb").list_tables()
+    return expect((saw, calls_with) == ("NoCredentialsError", []), f"{saw} without credentials of its own, ok with them")
 
 
 def kinesis_shard_limit(client):
@@ -323,6 +340,7 @@ CHECKS = {
     "brownout-then-recovery": brownout_then_recovery,
     "calm": calm,
     "clock-skew": clock_skew,
+    "credentials-expiring": credentials_expiring,
     "dynamodb-hot-partition": dynamodb_hot_partition,
     "dynamodb-partial-batch": dynamodb_partial_batch,
     "dynamodb-throttle": some_fail_once("dynamodb", put_item, "ProvisionedThroughputExceededException"),
@@ -330,6 +348,7 @@ CHECKS = {
     "expired-credentials": expired_credentials,
     "first-attempt-fails": first_attempt_fails,
     "flaky-network": flaky_network,
+    "imds-outage": imds_outage,
     "kinesis-shard-limit": kinesis_shard_limit,
     "kms-throttle": kms_throttle,
     "lambda-concurrency": lambda_concurrency,
