@@ -30,6 +30,11 @@ pub fn real_host(service: &Service, path: &str) -> &'static str {
     }
 }
 
+/// Whether one of these services answers at a host of its own, by address or by name.
+pub fn is_host(host: &str) -> bool {
+    service_at(&lower_case(host)).is_some()
+}
+
 /// Whether a host is an address in this machine's neighbourhood, this machine itself, or a name without dots: nobody else's.
 pub fn is_near(host: &str) -> bool {
     let host = host.trim_start_matches('[').trim_end_matches(']');

@@ -35,7 +35,7 @@ use tokio_util::task::TaskTracker;
 
 use self::destination::Destinations;
 use self::identity::Identity;
-use crate::aws::{host, partition};
+use crate::aws::{host, link_local, partition};
 use crate::ledger::{Connections, Ledger};
 use crate::net::authority::CertificateAuthority;
 use crate::net::limits::Limits;
@@ -91,9 +91,9 @@ pub struct Sightings {
 }
 
 impl Proxy {
-    /// Whether TLS to this host is terminated: it serves AWS's API, or the user listed it.
+    /// Whether what is said to this host is looked into: it serves AWS's API, hands out credentials on this machine, or the user listed it.
     pub fn intercepts(&self, host: &str) -> bool {
-        partition::is_api_host(host) || self.intercept.allows(&HostName::parse(host))
+        partition::is_api_host(host) || link_local::is_host(host) || self.intercept.allows(&HostName::parse(host))
     }
 
     /// Whether the panic button is pressed: everything passes, whatever the plan says.

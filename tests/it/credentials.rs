@@ -99,6 +99,21 @@ async fn through_a_proxy_its_address_is_read_and_can_be_led_elsewhere() {
 }
 
 #[tokio::test]
+async fn in_a_tunnel_to_its_address_what_is_said_in_the_clear_is_read() {
+    let imds = metadata().await;
+    let rules = "rules: [{name: gone, match: {service: imds, operation: ListRoles}, fault: not_found}]";
+    for address in ["169.254.169.254", "[fd00:ec2::254]"] {
+        let squall = squall::profile(rules).sending("imds", &imds).run();
+        let mut stream = client::tunnel(squall.address, &format!("{address}:80")).await;
+        let named = |path: &str| format!("GET {path} HTTP/1.1\r\nHost: {address}\r\n\r\n");
+        assert_eq!(client::exchange(&mut stream, named(ROLE)).await.text(), CREDENTIALS);
+        let roles = named("/latest/meta-data/iam/security-credentials/");
+        let answer = client::exchange(&mut stream, roles).await;
+        assert_eq!((answer.status(), answer.field("x-squall-fault").as_deref()), (404, Some("gone")), "{address}");
+    }
+}
+
+#[tokio::test]
 async fn errors_are_the_services_own_where_nothing_answers_at_all() {
     let rules = "rules: [
         {name: token, match: {service: imds, operation: GetToken}, fault: access_denied},
