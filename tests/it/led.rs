@@ -79,6 +79,24 @@ async fn a_plain_request_to_a_host_of_awss_is_looked_into() {
 }
 
 #[tokio::test]
+async fn a_request_to_a_machines_own_metadata_is_looked_into_under_both_its_addresses() {
+    let rules = "rules: [{name: no-token, match: {service: imds, operation: GetToken}, fault: access_denied}]";
+    for host in ["169.254.169.254", "[fd00:ec2::254]"] {
+        let imds = Upstream::plain(OK).await;
+        let (_squall, door) = led_to(rules, &imds);
+        let mut stream = client::connect(door).await;
+        let user_data = format!("GET /latest/user-data HTTP/1.1\r\nHost: {host}\r\n\r\n");
+        assert_eq!(client::exchange(&mut stream, &user_data).await.text(), "hi");
+        assert_eq!(imds.only_request().head, user_data);
+        let token = format!(
+            "PUT /latest/api/token HTTP/1.1\r\nHost: {host}\r\nX-aws-ec2-metadata-token-ttl-seconds: 60\r\nContent-Length: 0\r\n\r\n"
+        );
+        let answer = client::exchange(&mut stream, token).await;
+        assert_eq!((answer.status(), answer.field("x-squall-fault").as_deref()), (403, Some("no-token")), "{host}");
+    }
+}
+
+#[tokio::test]
 async fn a_plain_request_to_any_other_host_passes_byte_for_byte() {
     for head in [
         "GET /a?x HTTP/1.1\r\nhost:   www.example.com\r\nX-A :\t1 \r\nX-B: 1\r\nX-A: 2\r\n\r\n",

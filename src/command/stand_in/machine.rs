@@ -29,7 +29,7 @@ pub(super) struct Machine {
 
 /// What a container says to be given credentials at [`CONTAINER_PATH`].
 pub const AUTHORIZATION: &str = "squall-stand-in";
-/// Where a container of EKS's asks; ECS's path with [`ROLE`] for an id will do as well, without authorization.
+/// Where a container of EKS's asks; ECS's path with the role's name for an id will do as well, without authorization.
 pub const CONTAINER_PATH: &str = "/v1/credentials";
 
 type Answer = Response<Full<Bytes>>;
