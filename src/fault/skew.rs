@@ -27,8 +27,8 @@ pub(super) static SKEW: FaultKind = FaultKind {
     )],
     short: Short::Value(Value::Shift),
     example: "fault: {skew: {by: -10m}}",
-    clients: "JavaScript takes the time from the answer's `Date`, tries again with it, and keeps to it for later calls. boto3 does not: it \
-              fails at once, each time.",
+    clients: "JavaScript and Rust take the time from the answer's `Date`, try again with it, and the client keeps to it for later calls. \
+              boto3 does not: it fails at once, each time.",
     read,
 };
 

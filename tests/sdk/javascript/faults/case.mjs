@@ -7,51 +7,11 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 
-import { DynamoDBClient, GetItemCommand } from "@aws-sdk/client-dynamodb";
-import { InvokeCommand, LambdaClient } from "@aws-sdk/client-lambda";
-import {
-  CompleteMultipartUploadCommand, CopyObjectCommand, GetObjectCommand, S3Client, UploadPartCopyCommand,
-} from "@aws-sdk/client-s3";
 import { NodeHttpHandler } from "@smithy/node-http-handler";
 
 import { withSquall } from "../common/children.mjs";
 import { agent, through } from "../common/clients.mjs";
-
-const OBJECT = "0123456789".repeat(10_000);
-const ETAG = "8d7f4a5b9c0e1f2a3b4c5d6e7f809112";
-const RESULT = '{"resized": true}';
-const NOTE = "x".repeat(1000);
-const CALLS = {
-  GetItem: [DynamoDBClient, async (client) => {
-    const { Item } = await client.send(new GetItemCommand({ TableName: "orders", Key: { id: { S: "1" } } }));
-    return !Item ? "ok, and no item" : Item.note?.S === NOTE ? "ok" : "ok, and another item";
-  }],
-  GetObject: [S3Client, async (client) => {
-    const { Body } = await client.send(new GetObjectCommand({ Bucket: "orders", Key: "1" }));
-    return (await Body.transformToString()) === OBJECT ? "ok" : "ok, and another object";
-  }],
-  CopyObject: [S3Client, async (client) => {
-    const { CopyObjectResult } = await client.send(new CopyObjectCommand({ Bucket: "orders", Key: "2", CopySource: "orders/1" }));
-    return CopyObjectResult?.ETag?.includes(ETAG) ? "ok" : "ok, and another object";
-  }],
-  UploadPartCopy: [S3Client, async (client) => {
-    const part = { Bucket: "orders", Key: "2", UploadId: "u", PartNumber: 1, CopySource: "orders/1" };
-    const { CopyPartResult } = await client.send(new UploadPartCopyCommand(part));
-    return CopyPartResult?.ETag?.includes(ETAG) ? "ok" : "ok, and another part";
-  }],
-  CompleteMultipartUpload: [S3Client, async (client) => {
-    const MultipartUpload = { Parts: [{ PartNumber: 1, ETag: ETAG }] };
-    const upload = { Bucket: "orders", Key: "2", UploadId: "u", MultipartUpload };
-    const { ETag } = await client.send(new CompleteMultipartUploadCommand(upload));
-    return ETag?.includes(ETAG) ? "ok" : "ok, and another object";
-  }],
-  Invoke: [LambdaClient, async (client) => {
-    const { FunctionError, Payload } = await client.send(new InvokeCommand({ FunctionName: "resize", Payload: "{}" }));
-    const payload = Payload.transformToString();
-    if (FunctionError) return `ok, and FunctionError ${FunctionError} with ${JSON.parse(payload).errorType}`;
-    return payload === RESULT ? "ok" : "ok, and another result";
-  }],
-};
+import { CALLS, kind } from "./calls.mjs";
 
 /** Gives the far end of the cases in Python to `use`: its URL, and how many requests reached it. It ends when its stdin does. */
 async function withFarEnd(use) {
@@ -65,11 +25,6 @@ async function withFarEnd(use) {
     far.stdin.end();
     await ended;
   }
-}
-
-/** What tells an error best: the system's code, its name, or its words where that says nothing. */
-function kind(error) {
-  return error.code ?? (error.name === "Error" ? error.message.split(":")[0] : error.name);
 }
 
 /** Over TLS through CONNECT, with a second for each request. */

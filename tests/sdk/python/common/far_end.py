@@ -5,12 +5,14 @@
         far.count()                  # requests since it was last asked
 
 DynamoDB's GetItem is answered with an item and x-amz-crc32, S3's GetObject with 100,000 bytes and their CRC32, its CopyObject, UploadPartCopy
-and CompleteMultipartUpload with an ETag, Lambda's Invoke with a payload. Started as a program, it prints its port and ends with its stdin;
-`GET /requests` then tells the count.
+and CompleteMultipartUpload with an ETag, its ListObjectsV2 with two pages, Lambda's Invoke with a payload, and batches as when all they
+hold is done. Started as a program, it prints its port and ends with its stdin; `GET /requests` then tells the count.
 """
 
 import base64
+import hashlib
 import json
+import re
 import sys
 import threading
 import zlib
@@ -21,6 +23,25 @@ OBJECT = b"0123456789" * 10_000
 ETAG = "8d7f4a5b9c0e1f2a3b4c5d6e7f809112"
 RESULT = b'{"resized": true}'
 ITEM = json.dumps({"Item": {"id": {"S": "1"}, "note": {"S": "x" * 1000}}}).encode()
+
+RECORD = {"SequenceNumber": "1", "ShardId": "shardId-000000000000"}
+# What JSON protocols are answered, by operation; the rest gets the item.
+ANSWERS = {
+    "BatchWriteItem": lambda _: {"UnprocessedItems": {}},
+    "GetRecords": lambda _: {"Records": [], "MillisBehindLatest": 0},
+    "PutRecords": lambda asked: {"FailedRecordCount": 0, "Records": [RECORD for _ in asked["Records"]]},
+    "SendMessageBatch": lambda asked: {"Successful": [sent(entry) for entry in asked["Entries"]]},
+    "TransactWriteItems": lambda _: {},
+}
+PAGES = [
+    "<IsTruncated>true</IsTruncated><NextContinuationToken>second</NextContinuationToken><Contents><Key>1</Key></Contents>",
+    "<IsTruncated>false</IsTruncated><Contents><Key>2</Key></Contents>",
+]
+
+
+def sent(entry):
+    md5 = hashlib.md5(entry["MessageBody"].encode()).hexdigest()
+    return {"Id": entry["Id"], "MessageId": f"m-{entry['Id']}", "MD5OfMessageBody": md5}
 
 
 class FarEnd(ThreadingHTTPServer):
@@ -49,30 +70,39 @@ class Handler(BaseHTTPRequestHandler):
         if self.path == "/requests":
             return self.answer("text/plain", str(self.server.count()).encode())
         self.counted()
+        if "list-type=2" in self.path:
+            return self.in_xml("ListBucketResult", PAGES["continuation-token=" in self.path])
         checksum = base64.b64encode(zlib.crc32(OBJECT).to_bytes(4, "big")).decode()
         fields = {"ETag": f'"{ETAG}"', "x-amz-checksum-crc32": checksum, "x-amz-checksum-type": "FULL_OBJECT"}
         self.answer("binary/octet-stream", OBJECT, fields)
 
     def do_PUT(self):
         self.counted()
-        self.with_etag("CopyPartResult" if "partNumber=" in self.path else "CopyObjectResult")
+        self.in_xml("CopyPartResult" if "partNumber=" in self.path else "CopyObjectResult", f'<ETag>"{ETAG}"</ETag>')
 
     def do_POST(self):
-        self.counted()
+        asked = self.counted()
         if "uploadId=" in self.path:
-            return self.with_etag("CompleteMultipartUploadResult")
+            return self.in_xml("CompleteMultipartUploadResult", f'<ETag>"{ETAG}"</ETag>')
+        if "?delete" in self.path:
+            keys = re.findall(r"<Key>[^<]*</Key>", asked.decode())
+            return self.in_xml("DeleteResult", "".join(f"<Deleted>{key}</Deleted>" for key in keys))
         if "/functions/" in self.path:
             return self.answer("application/json", RESULT, {"X-Amz-Executed-Version": "$LATEST"})
-        self.answer("application/x-amz-json-1.0", ITEM, {"x-amz-crc32": str(zlib.crc32(ITEM))})
+        make = ANSWERS.get(self.headers.get("X-Amz-Target", "").rpartition(".")[2])
+        body = json.dumps(make(json.loads(asked))).encode() if make else ITEM
+        self.answer("application/x-amz-json-1.0", body, {"x-amz-crc32": str(zlib.crc32(body))})
 
-    def with_etag(self, result):
-        body = f'<?xml version="1.0" encoding="UTF-8"?>\n<{result}><ETag>"{ETAG}"</ETag></{result}>'
+    def in_xml(self, name, content):
+        body = f'<?xml version="1.0" encoding="UTF-8"?>\n<{name} xmlns="http://s3.amazonaws.com/doc/2006-03-01/">{content}</{name}>'
         self.answer("application/xml", body.encode())
 
     def counted(self):
-        self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        """The request's body."""
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         with self.server.lock:
             self.server.requests += 1
+        return body
 
     def answer(self, kind, body, fields={}):
         self.send_response(200)

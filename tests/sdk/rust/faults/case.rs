@@ -1,5 +1,7 @@
 //! Every row of faults.json with the SDK: what the program sees, how often the SDK tries, and what reaches the far end.
 
+mod calls;
+
 use std::error::Error;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
@@ -8,9 +10,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use aws_config::timeout::TimeoutConfig;
-use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
-use aws_sdk_dynamodb::types::AttributeValue;
-use aws_sdk_s3::config::Builder;
+use calls::Clients;
 use common::{behind_squall, is_program, text};
 use serde_json::{Value, json};
 
@@ -25,51 +25,14 @@ async fn program() -> Result<(), Box<dyn Error>> {
     let (call, times) = (arguments.next().ok_or("no call")?, arguments.next().ok_or("no number")?.parse::<u32>()?);
     let timeouts = TimeoutConfig::builder().read_timeout(Duration::from_secs(1)).build();
     let config = common::config().await.into_builder().timeout_config(timeouts).build();
-    let dynamodb = aws_sdk_dynamodb::Client::new(&config);
-    let s3 = aws_sdk_s3::Client::from_conf(Builder::from(&config).force_path_style(true).build());
+    let clients = Clients::new(&config);
     for time in 1..=times {
-        let saw = if call == "GetItem" { get_item(&dynamodb).await } else { get_object(&s3).await };
+        let saw = clients.make(&call).await;
         if time == times {
             println!("{saw}");
         }
     }
     Ok(())
-}
-
-async fn get_item(client: &aws_sdk_dynamodb::Client) -> String {
-    let get = client.get_item().table_name("orders").key("id", AttributeValue::S("1".to_owned()));
-    match get.send().await {
-        Err(error) => kind(&error),
-        Ok(answer) => match answer.item {
-            None => "ok, and no item".to_owned(),
-            Some(item) if item.get("note").and_then(|note| note.as_s().ok()) == Some(&"x".repeat(1000)) => "ok".to_owned(),
-            Some(_) => "ok, and another item".to_owned(),
-        },
-    }
-}
-
-async fn get_object(client: &aws_sdk_s3::Client) -> String {
-    match client.get_object().bucket("orders").key("1").send().await {
-        Err(error) => kind(&error),
-        Ok(answer) => match answer.body.collect().await {
-            Err(error) if format!("{error:?}").contains("ChecksumMismatch") => "ChecksumMismatch".to_owned(),
-            Err(_) => "ByteStreamError".to_owned(),
-            Ok(body) if body.clone().into_bytes() == "0123456789".repeat(10_000) => "ok".to_owned(),
-            Ok(_) => "ok, and another object".to_owned(),
-        },
-    }
-}
-
-/// The variant of the error; of a service's, its code.
-fn kind<E: ProvideErrorMetadata, R>(error: &SdkError<E, R>) -> String {
-    match error {
-        SdkError::DispatchFailure(failure) if failure.is_timeout() => "DispatchFailure (timeout)".to_owned(),
-        SdkError::DispatchFailure(_) => "DispatchFailure".to_owned(),
-        SdkError::ResponseError(_) => "ResponseError".to_owned(),
-        SdkError::ServiceError(service) => service.err().code().unwrap_or("ServiceError").to_owned(),
-        SdkError::TimeoutError(_) => "TimeoutError".to_owned(),
-        _ => "another error".to_owned(),
-    }
 }
 
 fn case() -> Result<(), Box<dyn Error>> {
