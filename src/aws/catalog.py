@@ -57,7 +57,8 @@ Readers skip keys and kinds of records they do not know; a change that this does
         stream=   its answer is an event stream: comma list of the exceptions that may come in it, member:ALIAS
         deprecated
 
-Beside botocore's models stand the facts of EXTRA: what older SDKs still send, and current models no longer say.
+Beside botocore's models stand the facts of EXTRA: what older SDKs still send, and current models no longer say; and those of ADDED: a
+service that botocore has no model of, since all it does goes both ways over HTTP/2.
 """
 import gzip
 import json
@@ -69,6 +70,19 @@ PINNED = "1.44.5"
 GRAMMAR = 1
 # botocore up to 1.31 spoke query to SQS (API_Reference 2012-11-05); many other clients still do.
 EXTRA = {"sqs": {"protocols": ["query"], "xmlns": "http://queue.amazonaws.com/doc/2012-11-05/"}}
+# As the SDKs for Rust and JavaScript have it: of each operation the route, the required headers, and whether its answer is a stream.
+ADDED = {"transcribe-streaming": {
+    "metadata": {"serviceId": "Transcribe Streaming", "signingName": "transcribe", "endpointPrefix": "transcribestreaming", "protocol": "rest-json",
+                 "apiVersion": "2017-10-26", "uid": "transcribe-streaming-2017-10-26", "signatureVersion": "v4"},
+    "operations": {
+        "GetMedicalScribeStream": ("GET /medical-scribe-stream/{SessionId}", "", False),
+        "StartCallAnalyticsStreamTranscription": ("POST /call-analytics-stream-transcription", "media-encoding sample-rate", True),
+        "StartMedicalScribeStream": ("POST /medical-scribe-stream", "language-code media-encoding sample-rate", True),
+        "StartMedicalStreamTranscription": ("POST /medical-stream-transcription", "language-code media-encoding sample-rate specialty type", True),
+        "StartStreamTranscription": ("POST /stream-transcription", "media-encoding sample-rate", True)},
+    "errors": {"BadRequest": 400, "Conflict": 409, "InternalFailure": 500, "LimitExceeded": 429, "ResourceNotFound": 404, "ServiceUnavailable": 503},
+    "not": {True: {"ResourceNotFound"}, False: {"Conflict", "ServiceUnavailable"}},
+}}
 NAMING = re.compile(r"(name|arn|id|identifier|ur[il]|bucket|cluster|group|namespace)s?$", re.I)
 PREFERENCE = ["json", "rest-json", "rest-xml", "smithy-rpc-v2-cbor", "query", "ec2"]  # botocore's
 TYPES = {"string": "s", "character": "s", "integer": "n", "long": "n", "double": "d", "float": "d", "boolean": "b",
@@ -81,13 +95,16 @@ def main():
     if botocore.__version__ != PINNED and "--accept" not in sys.argv[1:]:
         sys.exit(f"botocore {botocore.__version__} is installed, {PINNED} is pinned; install that, or say --accept")
     loader = Loader(include_default_search_paths=False, extra_search_paths=[Loader.BUILTIN_DATA_PATH])
-    names = sorted(loader.list_available_services("service-2"))
+    names = sorted([*loader.list_available_services("service-2"), *ADDED])
     lines = [f"squall-catalog {GRAMMAR} botocore {botocore.__version__}"]
     lines += [f"suffix\t{suffix}" for suffix in suffixes(loader.BUILTIN_DATA_PATH)]
     partitions = loader.load_data("partitions")
     lines += [partition(p) for p in sorted(partitions["partitions"], key=lambda p: p["id"])]
     hosts = Hosts(partitions)
     for name in names:
+        if name in ADDED:
+            lines += service(name, model_of(**ADDED[name]), None, hosts)
+            continue
         rules = loader.load_service_model(name, "endpoint-rule-set-1")
         lines += service(name, loader.load_service_model(name, "service-2"), rules, hosts)
     path = os.path.join(os.path.dirname(os.path.abspath(__file__)), "catalog.txt")
@@ -160,11 +177,11 @@ def service(name, model, rules, hosts):
     prefix = meta["endpointPrefix"]
     fields = [
         ("id", meta["serviceId"], name), ("sign", meta.get("signingName", prefix), name), ("host", prefix, name),
-        ("hosts", ",".join(host_prefixes(rules, prefix)), ""),
+        ("hosts", ",".join(host_prefixes(rules, prefix)) if rules else "", ""),
         ("target", meta.get("targetPrefix"), None), ("proto", ",".join(protocols), None), ("version", meta["apiVersion"], None),
         ("xmlns", xmlns["uri"] if isinstance(xmlns, dict) else xmlns, None), ("global", meta.get("globalEndpoint"), None),
         ("uid", meta["uid"], f"{name}-{meta['apiVersion']}"), ("auth", meta["signatureVersion"], "v4"),
-        ("querycompat", "awsQueryCompatible" in meta, False), ("at", hosts.unusual(name, rules, prefix), ""),
+        ("querycompat", "awsQueryCompatible" in meta, False), ("at", hosts.unusual(name, rules, prefix) if rules else "", ""),
     ]
     shapes = model["shapes"]
     errors = sorted(n for n, shape in shapes.items() if shape.get("exception"))
@@ -173,6 +190,25 @@ def service(name, model, rules, hosts):
     lines += [error(aliases[n], n, shapes) for n in errors]
     lines += [operation(n, o, shapes, aliases, resolved) for n, o in sorted(model["operations"].items())]
     return lines
+
+
+def model_of(metadata, operations, errors, **but):
+    """A model as botocore would have it."""
+    shapes = {"Text": {"type": "string", "enum": ["any"]}}
+    for name, status in errors.items():
+        error = {"type": "structure", "members": {"Message": {"shape": "Text"}}, "exception": True, "fault": status >= 500}
+        shapes[f"{name}Exception"] = error | {"error": {"httpStatusCode": status}}
+    calls = {}
+    for name, (route, headers, streams) in operations.items():
+        method, uri = route.split(" ")
+        members = {header: {"shape": "Text", "location": "header", "locationName": f"x-amzn-transcribe-{header}"} for header in headers.split()}
+        own = [f"{error}Exception" for error in errors if error not in but["not"][streams]]
+        shapes[f"{name}Request"] = {"type": "structure", "members": members, "required": list(members)}
+        shapes[f"{name}Events"] = {"type": "structure", "eventstream": streams, "members": {error: {"shape": error} for error in own}}
+        shapes[f"{name}Response"] = {"type": "structure", "members": {"Events": {"shape": f"{name}Events"}}}
+        calls[name] = {"http": {"method": method, "requestUri": uri}, "input": {"shape": f"{name}Request"},
+                       "output": {"shape": f"{name}Response"}, "errors": [{"shape": error} for error in own]}
+    return {"metadata": metadata, "operations": calls, "shapes": shapes}
 
 
 def input_namespace(model):

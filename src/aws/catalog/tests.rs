@@ -4,9 +4,9 @@ use super::*;
 fn the_whole_of_botocore_is_there() {
     assert_eq!(version(), "botocore 1.44.5");
     let modeled: Vec<_> = services().iter().filter(|service| !service.is_link_local()).collect();
-    assert_eq!(modeled.len(), 439);
-    assert_eq!(modeled.iter().map(|s| s.operations().len()).sum::<usize>(), 19_796);
-    assert_eq!(modeled.iter().map(|s| s.errors().len()).sum::<usize>(), 5_848);
+    assert_eq!(modeled.len(), 440);
+    assert_eq!(modeled.iter().map(|s| s.operations().len()).sum::<usize>(), 19_801);
+    assert_eq!(modeled.iter().map(|s| s.errors().len()).sum::<usize>(), 5_854);
 }
 
 #[test]

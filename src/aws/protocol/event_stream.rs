@@ -192,6 +192,6 @@ mod tests {
         let stamp = Stamp { date: jiff::Timestamp::UNIX_EPOCH, id: 1 };
         assert!(exception(&request("dynamodb", "PutItem"), &error, &stamp).is_none());
         let streams = catalog::services().iter().flat_map(|service| service.operations()).filter(|o| o.streams());
-        assert_eq!(streams.count(), 25);
+        assert_eq!(streams.count(), 29);
     }
 }
