@@ -17,7 +17,8 @@ pub(super) static EVENT_STREAM: FaultKind = FaultKind {
     name: "event_stream",
     about: "Breaks an event stream off after some events: with an exception in it, within a frame, or by a wrong checksum.",
     details: "For the operations whose answer is an event stream (Bedrock's ConverseStream and InvokeModelWithResponseStream, Kinesis' \
-              SubscribeToShard, S3's SelectObjectContent …). The events before it are the far end's own. `exception` names an exception of the \
+              SubscribeToShard, S3's SelectObjectContent, Transcribe's StartStreamTranscription …). The events before it are the far end's \
+              own; what the client sends meanwhile goes on while it sends it. `exception` names an exception of the \
               stream as AWS's model has it, or any other code, which then comes as an unmodeled error; the stream ends in good order \
               behind it. `cut` ends the stream in good order too, but within a frame. `bad_crc` spoils the checksum of one frame and \
               lets all others pass. A stream with fewer events passes whole. `after: 0` answers without asking the far end.",
@@ -29,7 +30,7 @@ pub(super) static EVENT_STREAM: FaultKind = FaultKind {
     example: "fault: {event_stream: {after: 3, then: {exception: throttlingException}}}",
     clients: "Once an event has come nobody retries: the program meets the exception while it reads (boto3: EventStreamError; \
               JavaScript and Rust: the typed exception), a wrong checksum as an error of its own, and so JavaScript a cut; boto3 takes a \
-              stream that is cut within a frame for one that has ended. JavaScript retries an exception that is the first frame.",
+              stream that is cut within a frame for one that has ended. JavaScript retries a throttle of Bedrock's that is the first frame.",
     read,
 };
 

@@ -34,7 +34,17 @@ impl Emulator {
 
     /// Another far end of the cases in Python.
     pub fn of(module: &str) -> Result<Self, Box<dyn Error>> {
-        let mut moto = Command::new(variable("PYTHON"));
+        Self::start_with(module, &mut Command::new(variable("PYTHON")))
+    }
+
+    /// One over TLS that writes its certificate to this file.
+    pub fn over_tls(module: &str, certificate: &Path) -> Result<Self, Box<dyn Error>> {
+        let mut emulator = Self::start_with(module, Command::new(variable("PYTHON")).env("CERTIFICATE", certificate))?;
+        emulator.url = emulator.url.replace("http:", "https:");
+        Ok(emulator)
+    }
+
+    fn start_with(module: &str, moto: &mut Command) -> Result<Self, Box<dyn Error>> {
         moto.args(["-m", module]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
         let mut moto = moto.spawn()?;
         let mut port = String::new();
@@ -73,9 +83,29 @@ pub fn led_by_squall(
     profile: &Path,
     arguments: &[&str],
 ) -> Result<(Output, serde_json::Value), Box<dyn Error>> {
+    run(&mut Command::new(variable("SQUALL")), way, upstream, profile, arguments)
+}
+
+/// As [`behind_squall`], where Squall trusts this certificate of the far end's.
+pub fn behind_trusting_squall(
+    certificate: &Path,
+    upstream: &str,
+    profile: &Path,
+    arguments: &[&str],
+) -> Result<(Output, serde_json::Value), Box<dyn Error>> {
+    let mut squall = Command::new(variable("SQUALL"));
+    run(squall.env("SSL_CERT_FILE", certificate), &[], upstream, profile, arguments)
+}
+
+fn run(
+    squall: &mut Command,
+    way: &[&str],
+    upstream: &str,
+    profile: &Path,
+    arguments: &[&str],
+) -> Result<(Output, serde_json::Value), Box<dyn Error>> {
     let name = Path::new(profile.file_name().ok_or("no profile")?).with_extension("summary.json");
     let summary = PathBuf::from(variable("TMPDIR")).join(name);
-    let mut squall = Command::new(variable("SQUALL"));
     squall.args(["run", "--listen", "127.0.0.1:0", "--upstream", upstream, "--profile"]).arg(profile);
     squall.args(way).arg("--summary").arg(&summary).arg("--").arg(std::env::current_exe()?).arg(PROGRAM);
     let output = credentials(squall.args(arguments)).output()?;
