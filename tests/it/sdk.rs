@@ -2,7 +2,8 @@
 //!
 //! A case is a program whose exit code is the verdict; adding one adds files, no Rust (a case in Rust is named in `Cargo.toml` as well).
 //! A language whose toolchain is absent is skipped, and said so; with `SQUALL_SDKS=all` it fails. `SQUALL_CASE=drill` runs the cases of
-//! that name only, `SQUALL_CASE=rust` those of that language, `SQUALL_CASE=rust/throttle` that one.
+//! that name only, `SQUALL_CASE=rust` those of that language, `SQUALL_CASE=rust/throttle` that one. A case that speaks of MiniStack finds
+//! it in the environment as `MINISTACK`.
 
 use std::fs::{self, File};
 use std::os::unix::process::CommandExt as _;
@@ -25,6 +26,22 @@ struct Language {
     set_up: fn(&Path) -> Result<Runner, String>,
 }
 
+/// The Pythons that have the emulators.
+struct Emulators {
+    /// Whatever the language.
+    moto: PathBuf,
+    /// Where a case asks for it.
+    ministack: Option<PathBuf>,
+}
+
+impl Emulators {
+    fn set_up(language: &Language, cases: &[PathBuf]) -> Result<Self, String> {
+        let speaks = |case: &PathBuf| fs::read_to_string(case.join(language.program)).unwrap().contains("ministack");
+        let ministack = cases.iter().any(speaks).then(toolchain::ministack).transpose()?;
+        Ok(Self { moto: toolchain::venv(&toolchain::folder("python"))?, ministack })
+    }
+}
+
 const LANGUAGES: &[Language] = &[
     Language { name: "python", program: "case.py", set_up: toolchain::python },
     Language { name: "javascript", program: "case.mjs", set_up: toolchain::javascript },
@@ -43,9 +60,8 @@ fn real_sdks_behave_behind_squall() {
 /// The names of what failed.
 fn run_language(language: &Language, cases: &[PathBuf]) -> Vec<String> {
     let runner = (language.set_up)(&toolchain::folder(language.name));
-    // Whatever the language, the emulator is moto.
-    let ready = runner.and_then(|runner| Ok((runner, toolchain::venv(&toolchain::folder("python"))?)));
-    let (runner, python) = match ready {
+    let ready = runner.and_then(|runner| Ok((runner, Emulators::set_up(language, cases)?)));
+    let (runner, emulators) = match ready {
         Ok(ready) => ready,
         Err(why) if toolchain::is_required(language.name) => {
             return vec![format!("{} ({why})", language.name)];
@@ -57,7 +73,7 @@ fn run_language(language: &Language, cases: &[PathBuf]) -> Vec<String> {
     };
     thread::scope(|scope| {
         let running: Vec<_> =
-            cases.iter().map(|case| scope.spawn(|| run_case(language, &runner, &python, case))).collect();
+            cases.iter().map(|case| scope.spawn(|| run_case(language, &runner, &emulators, case))).collect();
         running.into_iter().filter_map(|case| case.join().unwrap()).collect()
     })
 }
@@ -76,7 +92,7 @@ fn cases(language: &Language) -> Vec<PathBuf> {
 }
 
 /// The case's name if it failed. What it printed is shown either way: it is what the run was for.
-fn run_case(language: &Language, runner: &Runner, python: &Path, case: &Path) -> Option<String> {
+fn run_case(language: &Language, runner: &Runner, emulators: &Emulators, case: &Path) -> Option<String> {
     let folder = case.file_name().unwrap().to_str().unwrap();
     let name = format!("{}/{folder}", language.name);
     let own = tempfile::tempdir().unwrap();
@@ -86,7 +102,8 @@ fn run_case(language: &Language, runner: &Runner, python: &Path, case: &Path) ->
     let file = File::create(&output).unwrap();
     let mut command = runner.command(&format!("{folder}/{}", language.program));
     command.current_dir(&tmp).envs([("HOME", &home), ("TMPDIR", &tmp)]);
-    command.env("SQUALL", env!("CARGO_BIN_EXE_squall")).env("CASE", case).env("PYTHON", python);
+    command.env("SQUALL", env!("CARGO_BIN_EXE_squall")).env("CASE", case).env("PYTHON", &emulators.moto);
+    command.envs(emulators.ministack.iter().map(|python| ("MINISTACK", python)));
     command.stdin(Stdio::null()).stdout(file.try_clone().unwrap()).stderr(file);
     let started = clock::now();
     let verdict = run_to_end(&mut command, MOST);

@@ -48,20 +48,31 @@ pub(crate) fn python(folder: &Path) -> Result<Runner, String> {
 
 /// Its Python.
 pub(crate) fn venv(folder: &Path) -> Result<PathBuf, String> {
+    environment("sdk-python", "Python with boto3, the AWS CLI and moto", folder)
+}
+
+/// The Python that has MiniStack, an emulator that runs Lambda functions; it pins a botocore of its own, and so has an environment of its
+/// own. `common/ministack.py` of the programs in Python starts it: give them this as `MINISTACK`, or run that module with it.
+pub(crate) fn ministack() -> Result<PathBuf, String> {
+    environment("ministack", "MiniStack", &folder("ministack"))
+}
+
+/// A virtual environment under the target folder, and its Python.
+fn environment(name: &str, what: &str, folder: &Path) -> Result<PathBuf, String> {
     let system = std::env::var("SQUALL_PYTHON").unwrap_or_else(|_| "python3".to_owned());
     let version = "import sys; print(sys.version); sys.exit(sys.version_info < (3, 11))";
     let version = output(Command::new(&system).args(["-c", version]))
         .map_err(|e| format!("{system} is not a Python of at least 3.11: {e}"))?;
     let requirements = folder.join("requirements.txt");
     let wanted = format!("{version}{}", fs::read_to_string(&requirements).unwrap());
-    let (root, _lock) = own("sdk-python");
+    let (root, _lock) = own(name);
     let venv = root.join("venv");
     // Inside, so that it goes when the rest is cleared, and an interrupted set-up leaves none.
     let stamp = venv.join("installed");
     if fs::read_to_string(&stamp).is_ok_and(|installed| installed == wanted) {
         return Ok(venv.join("bin/python"));
     }
-    say("setting up Python with boto3, the AWS CLI and moto (once) …\n");
+    say(&format!("setting up {what} (once) …\n"));
     let python = create_venv(&system, &venv)?;
     install(&system, &python, &requirements)?;
     fs::write(&stamp, wanted).unwrap();

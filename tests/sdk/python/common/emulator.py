@@ -10,10 +10,10 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def start(module="common.emulator"):
+def start(module="common.emulator", python=sys.executable):
     """Yields its URL. It listens before it tells the port, so nobody needs to wait for it."""
     server = subprocess.Popen(
-        [sys.executable, "-m", module], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        [python, "-m", module], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
     )
     try:
         port = server.stdout.readline().strip()
