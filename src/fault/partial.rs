@@ -23,7 +23,7 @@ pub(super) static PARTIAL: FaultKind = FaultKind {
     name: "partial",
     about: "Lets some items of a batch fail inside an answer of status 200; the far end carries out the others, and only those.",
     details: "The failed items are told as the service tells them: UnprocessedItems, Failed with the entries' ids, an ErrorCode in the \
-              record's place, in the items' order, with counts and checksums that fit. A share is drawn for each item. Where none is chosen the \
+              record's place, a Status in the mail's, in the items' order, with counts and checksums that fit. A share is drawn for each item. Where none is chosen the \
               rule does not fire; where all are, nothing is forwarded: DynamoDB's batches are then answered with \
               ProvisionedThroughputExceededException, as AWS documents it, all others with an answer in which every item failed. One chosen \
               item of a transaction cancels it with a reason for each item, and nothing is forwarded. PutLogEvents tells by position: as \

@@ -122,10 +122,46 @@ impl<'a> Entries<'a> {
             path.push(list);
         }
         let around = markup::find(&answer, &path)?;
+        let (inner, failed) = match self.shape.is_aligned {
+            true => self.aligned(failed, failure, around.children(&answer))?,
+            false => self.listed(failed, failure, around.children(&answer)),
+        };
+        Some(Joined { body: around.replaced(&answer, &inner)?, failed })
+    }
+
+    /// An element for each entry, the far end's in the places of those it was given; and of each whether it failed.
+    fn aligned<'b>(
+        &self,
+        failed: &[bool],
+        failure: &Failure,
+        told: impl Iterator<Item = (&'b str, &'b [u8])>,
+    ) -> Option<(Vec<u8>, Vec<bool>)> {
+        let mut told = told.filter(|(name, _)| *name == self.form.entry).map(|(_, element)| element);
+        let (mut inner, mut all) = (Vec::new(), failed.to_vec());
+        for (at, failed) in failed.iter().enumerate() {
+            if *failed {
+                inner.extend(self.failure(at, failure));
+                continue;
+            }
+            let element = told.next()?;
+            let code = self.shape.code_at().and_then(|code| markup::text(element, &[self.form.entry, code]));
+            all[at] = code.is_some_and(|code| Some(&*code) != self.shape.done);
+            inner.extend_from_slice(element);
+        }
+        told.next().is_none().then_some((inner, all))
+    }
+
+    /// The failures among whatever else is there, in the entries' order; and of each entry whether it failed.
+    fn listed<'b>(
+        &self,
+        failed: &[bool],
+        failure: &Failure,
+        told: impl Iterator<Item = (&'b str, &'b [u8])>,
+    ) -> (Vec<u8>, Vec<bool>) {
         let mut all = failed.to_vec();
         let mut inner = Vec::new();
         let mut failures: Vec<(usize, Cow<'_, [u8]>)> = Vec::new();
-        for (name, child) in around.children(&answer) {
+        for (name, child) in told {
             if name != self.form.entry {
                 inner.extend_from_slice(child);
                 continue;
@@ -137,12 +173,16 @@ impl<'a> Entries<'a> {
             failures.push((whose.unwrap_or(usize::MAX), Cow::Borrowed(child)));
         }
         for at in (0..failed.len()).filter(|at| failed[*at]) {
-            let own = |says: &Says| self.own(at, says).map(str::to_owned);
-            failures.push((at, Cow::Owned(markup::failure(self.form.entry, self.shape, failure, &own).into_bytes())));
+            failures.push((at, Cow::Owned(self.failure(at, failure))));
         }
         failures.sort_by_key(|(at, _)| *at);
         failures.iter().for_each(|(_, element)| inner.extend_from_slice(element));
-        Some(Joined { body: around.replaced(&answer, &inner)?, failed: all })
+        (inner, all)
+    }
+
+    fn failure(&self, at: usize, failure: &Failure) -> Vec<u8> {
+        let own = |says: &Says| self.own(at, says).map(str::to_owned);
+        markup::failure(self.form.entry, self.shape, failure, &own).into_bytes()
     }
 
     fn whose(&self, entry: &[u8], failed: &[bool]) -> Option<usize> {

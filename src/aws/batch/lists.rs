@@ -82,7 +82,8 @@ impl<'a> Lists<'a> {
                 continue;
             }
             let element = told.next()?;
-            all[at] = self.shape.code_at().is_some_and(|code| self.notation.at(element, code).is_some());
+            let code = self.shape.code_at().and_then(|code| self.notation.at(element, code));
+            all[at] = code.is_some_and(|code| self.notation.scalar(code).as_deref() != self.shape.done);
             list.push(Cow::Borrowed(*element));
         }
         Some((list, (all, places(failed))))
@@ -201,10 +202,13 @@ fn nested(notation: Notation, fields: &[(&str, Cow<'_, [u8]>)]) -> Vec<u8> {
     notation.object(members)
 }
 
-/// An item for people, named by what names it best: the text itself, a member, or its number.
+/// An item for people, named by what names it best: the text itself, a member (of a list the first), or its number.
 fn told(shape: &Shape, notation: Notation, about: &[u8], at: usize, item: &[u8]) -> Item {
     let number = || compact_str::format_compact!("#{}", at + 1);
-    let named = |name: &str| notation.member(item, name).and_then(|value| notation.scalar(value));
+    let named = |name: &str| {
+        let value = notation.at(item, name)?;
+        notation.scalar(value).or_else(|| notation.scalar(notation.elements(value)?.first()?))
+    };
     let own = shape.fields.iter().find_map(|field| match field.says {
         Says::Member(name) => named(name),
         _ => None,

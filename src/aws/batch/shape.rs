@@ -19,6 +19,8 @@ pub(super) struct Shape {
     pub(super) fields: Vec<Field>,
     /// Whether that list has an element for each item, those that did not fail included.
     pub(super) is_aligned: bool,
+    /// In such a list, the code of what did not fail; none: that has no code.
+    pub(super) done: Option<&'static str>,
     /// Where the number of failures stands.
     pub(super) count: Option<&'static str>,
     /// The code and the text that a failure has if none is given.
@@ -105,6 +107,7 @@ impl Shape {
             failed: word("failed").unwrap_or_default(),
             fields: list("as").map(Field::read).collect(),
             is_aligned: words.contains(&"aligned"),
+            done: word("done"),
             count: word("count"),
             code: word("code").unwrap_or("InternalFailure"),
             text: word("text").unwrap_or("An internal error occurred while the item was processed."),

@@ -15,10 +15,11 @@ lists, other words or other defaults are known of. Fields are parted by tabs:
     as=       a failure's members, comma list of NAME<WHAT; NAME may have dots, and none is the failure as a whole. WHAT is `.` (the item),
               `.MEMBER` (a member of it), `#` (its number), `code`, `text`, `no` (false)
     aligned   the list of failures has an element for each item, in the items' order
+    done=     in such a list, the code of what did not fail; absent: that has none
     count=    where the number of failures stands
     code= text=     if none is given
     empty=    lists that the answer has in any case, comma list
-    name=     the item's member that names it best
+    name=     the item's member that names it best, with dots below others; of a list the first
     ticket=   the item's member that means nothing beyond the batch
     form=     in query's protocol: ITEMS,LIST,ENTRY: what stands before an item's number, the list's element (none if flattened),
               a failure's element
@@ -53,6 +54,11 @@ KNOWN = {
         "text=Rate exceeded for shard shardId-000000000000 in stream {resource} under account {account}.", "name=PartitionKey"],
     ("meteringmarketplace", "BatchMeterUsage"): ["items=UsageRecords", "failed=UnprocessedRecords", "as=<.", "empty=Results",
         "name=CustomerIdentifier"],
+    ("ses", "SendBulkTemplatedEmail"): ["items=Destinations", "failed=Status", "as=Status<code,Error<text", "aligned", "done=Success",
+        "code=AccountThrottled", "text=Maximum sending rate exceeded.", "name=Destination.ToAddresses.member.1",
+        "form=Destinations.member,Status,member"],
+    ("sesv2", "SendBulkEmail"): ["items=BulkEmailEntries", "failed=BulkEmailEntryResults", "as=Status<code,Error<text", "aligned",
+        "done=SUCCESS", "code=ACCOUNT_THROTTLED", "text=Maximum sending rate exceeded.", "name=Destination.ToAddresses"],
     ("sns", "PublishBatch"): ["items=PublishBatchRequestEntries", *SQS[:-3], "empty=Successful", "name=Id", "ticket=Id",
         "form=PublishBatchRequestEntries.member,Failed,member"],
     ("sqs", "ChangeMessageVisibilityBatch"): ["items=Entries", *SQS, "form=ChangeMessageVisibilityBatchRequestEntry,,BatchResultErrorEntry"],

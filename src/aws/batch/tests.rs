@@ -6,6 +6,7 @@ use crate::aws::catalog;
 use crate::aws::protocol::Stamp;
 
 mod every;
+mod mail;
 
 fn request(service: &str, operation: &str, protocol: Protocol) -> AwsRequest {
     let service = catalog::service(service).unwrap();
