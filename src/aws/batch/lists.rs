@@ -44,8 +44,10 @@ impl<'a> Lists<'a> {
     }
 
     pub(super) fn empty_answer(&self) -> Vec<u8> {
-        let empty = self.notation.list::<&[u8]>(&[]);
-        self.notation.object(self.shape.empty.iter().map(|name| (*name, Cow::Borrowed(&*empty))))
+        let (empty, zero) = (self.notation.list::<&[u8]>(&[]), self.notation.number(0));
+        let lists = self.shape.empty.iter().map(|name| (*name, Cow::Borrowed(&*empty)));
+        let numbers = self.shape.zero.iter().map(|name| (*name, Cow::Borrowed(&*zero)));
+        self.notation.object(lists.chain(numbers))
     }
 
     pub(super) fn joined(&self, failed: &[bool], failure: &Failure, answer: &[u8]) -> Option<Joined> {

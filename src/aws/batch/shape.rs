@@ -28,6 +28,8 @@ pub(super) struct Shape {
     pub(super) text: &'static str,
     /// Lists that an answer has even if nothing succeeded.
     pub(super) empty: Vec<&'static str>,
+    /// Numbers that an answer has even if nothing succeeded.
+    pub(super) zero: Vec<&'static str>,
     /// The item's member that names it best.
     pub(super) name: Option<&'static str>,
     /// The item's member that means nothing beyond the batch.
@@ -112,6 +114,7 @@ impl Shape {
             code: word("code").unwrap_or("InternalFailure"),
             text: word("text").unwrap_or("An internal error occurred while the item was processed."),
             empty: list("empty").collect(),
+            zero: list("zero").collect(),
             name: word("name"),
             ticket: word("ticket"),
             form,

@@ -19,6 +19,7 @@ lists, other words or other defaults are known of. Fields are parted by tabs:
     count=    where the number of failures stands
     code= text=     if none is given
     empty=    lists that the answer has in any case, comma list
+    zero=     numbers that it has in any case, comma list
     name=     the item's member that names it best, with dots below others; of a list the first
     ticket=   the item's member that means nothing beyond the batch
     form=     in query's protocol: ITEMS,LIST,ENTRY: what stands before an item's number, the list's element (none if flattened),
@@ -68,7 +69,11 @@ KNOWN = {
 # Told of in code: their lists stand in maps, in headers, in XML, or are no lists of failures.
 IN_CODE = {("dynamodb", "BatchGetItem"), ("dynamodb", "BatchWriteItem"), ("s3", "DeleteObjects"), ("logs", "PutLogEvents"),
            ("dynamodb", "TransactGetItems"), ("dynamodb", "TransactWriteItems"), ("dynamodb", "ExecuteTransaction"), ("lambda", "Invoke")}
+# One item that fails is not all that the answer says.
+NOT = {("datapipeline", "PutPipelineDefinition"): "an error in one of its items rejects them all",
+       ("datapipeline", "ValidatePipelineDefinition"): "its answer says in a member of its own that there are errors"}
 FAILED = re.compile(r"(^(failed|failure|errors?$|unprocessed|unsuccessful|rejected)|errors$|failures$|errorlist$)", re.I)
+COUNT = re.compile(r"^(failed|failure|error|unprocessed|unsuccessful)\w*count$", re.I)
 CODE = re.compile(r"^(error|failure|exception|failure_?reason)?_?(code|name|type)$", re.I)
 TEXT = re.compile(r"^(error|failure|exception)?_?(message|reason|description|detail|reasonmessage)$", re.I)
 NEST = re.compile(r"^(error|errordetails?|errorinfo|failure|partitionerror)$", re.I)
@@ -88,6 +93,8 @@ def main():
             if (name, operation) in IN_CODE:
                 continue
             try:
+                if why := NOT.get((name, operation)):
+                    raise No(why)
                 words = KNOWN.get((name, operation)) or words_of(model, model.operation_model(operation))
                 if words:
                     lines.append("\t".join([name, operation, *words]))
@@ -128,10 +135,16 @@ def words_of(model, operation):
     code = next((code for code in codes if USUAL.search(code)), codes[0] if codes else None)
     if code:
         words.append(f"code={code}")
+    numbers = {name: shape for name, shape in answer.members.items() if shape.type_name in ("integer", "long")}
+    counts = [name for name in numbers if COUNT.search(name)]
+    words += [f"count={wire(name, numbers[name])}" for name in counts]
     empty = [wire(name, shape) for name, shape in answer.members.items()
              if name in answer.required_members and shape.type_name == "list" and name != failed_name]
     if empty:
         words.append("empty=" + ",".join(empty))
+    zero = [wire(name, shape) for name, shape in numbers.items() if name in answer.required_members and name not in counts]
+    if zero:
+        words.append("zero=" + ",".join(zero))
     if protocol in ("ec2", "rest-xml"):
         raise No(f"its protocol is {protocol}")
     if protocol == "query":

@@ -131,6 +131,23 @@ fn entries_of_sqs_fail_by_their_ids_in_the_order_sent() {
 }
 
 #[test]
+fn an_answer_that_counts_counts_what_failed_and_what_did_not() {
+    let body = json!({"Findings": [{"Id": "a"}, {"Id": "b"}]});
+    let ours = |id: &str| {
+        let text = "An internal error occurred while the item was processed.";
+        json!({"Id": id, "ErrorCode": "InternalFailure", "ErrorMessage": text})
+    };
+    let theirs = json!({"FailedCount": 0, "SuccessCount": 1, "FailedFindings": []});
+    let (_, told, _) = joined("securityhub", "BatchImportFindings", &body, &[true, false], &theirs);
+    assert_eq!(told, json!({"FailedCount": 1, "SuccessCount": 1, "FailedFindings": [ours("a")]}));
+    let Outcome::Answer(all) = whole("securityhub", "BatchImportFindings", &body, &Failure::default()) else {
+        panic!()
+    };
+    let told: Value = serde_json::from_slice(&all).unwrap();
+    assert_eq!(told, json!({"FailedCount": 2, "SuccessCount": 0, "FailedFindings": [ours("a"), ours("b")]}));
+}
+
+#[test]
 fn an_entry_sent_again_under_another_id_is_the_same_item() {
     let prints = |queue: &str, id: &str, text: &str| {
         let body = json!({"QueueUrl": queue, "Entries": [{"MessageBody": text, "Id": id}]});

@@ -23,7 +23,7 @@ rules:
   - {name: writes, match: {operation: BatchWriteItem}, fault: {partial: {items: {keys: "*bad*"}}}}
   - {name: reads, match: {operation: BatchGetItem}, fault: {partial: first 2}}
   - {name: statements, match: {operation: BatchExecuteStatement}, fault: {partial: every 2nd}}
-  - {name: transactions, match: {operation: [TransactWriteItems, TransactGetItems]}, fault: {partial: {items: every 3rd, code: ThrottlingError}}}
+  - {name: transactions, match: {operation: [TransactWriteItems, TransactGetItems, ExecuteTransaction]}, fault: {partial: {items: every 3rd, code: ThrottlingError}}}
   - {name: sends, match: {operation: [SendMessageBatch, ChangeMessageVisibilityBatch, DeleteMessageBatch]}, fault: {partial: every 2nd}}
   - {name: publishes, match: {operation: PublishBatch}, fault: {partial: first 1}}
   - {name: records, match: {operation: PutRecords}, fault: {partial: {items: {keys: "b*"}}}}
@@ -73,10 +73,11 @@ def dynamodb(client, direct, way):
     assert refused["Error"]["Code"] == "ProvisionedThroughputExceededException", refused
     assert refused["ResponseMetadata"]["RetryAttempts"] == 3 and ids(there, tables[1]) == {"d"}
 
-    keys = {tables[0]: {"Keys": [{"id": {"S": "a"}}], "ConsistentRead": True}, tables[1]: {"Keys": [{"id": {"S": "d"}}, {"id": {"S": "none"}}]}}
+    there.put_item(TableName=tables[1], Item={"id": {"S": "e"}})
+    keys = {tables[0]: {"Keys": [{"id": {"S": "a"}}], "ConsistentRead": True}, tables[1]: {"Keys": [{"id": {"S": "d"}}, {"id": {"S": "e"}}]}}
     answer = through.batch_get_item(RequestItems=keys)
     assert answer["UnprocessedKeys"] == {tables[0]: keys[tables[0]], tables[1]: {"Keys": [{"id": {"S": "d"}}]}}, answer
-    assert answer["Responses"] == {tables[0]: [], tables[1]: []}, answer
+    assert answer["Responses"] == {tables[0]: [], tables[1]: [{"id": {"S": "e"}}]}, answer
 
     statement = lambda id: {"Statement": f"INSERT INTO \"{tables[0]}\" VALUE {{'id': '{id}'}}"}  # noqa: E731
     answer = through.batch_execute_statement(Statements=[statement("s1"), statement("s2"), statement("s3")])
@@ -98,6 +99,11 @@ def transactions(client, direct, way):
     get = {"Get": {"TableName": table, "Key": {"id": {"S": "t1"}}}}
     error = error_of(through.transact_get_items, TransactItems=[get, get, get])
     assert [reason["Code"] for reason in error["CancellationReasons"]] == ["None", "None", "ThrottlingError"], error
+    statement = lambda id: {"Statement": f"INSERT INTO \"{table}\" VALUE {{'id': '{id}'}}"}  # noqa: E731
+    error = error_of(through.execute_transaction, TransactStatements=[statement("p1"), statement("p2"), statement("p3")])
+    assert [reason["Code"] for reason in error["CancellationReasons"]] == ["None", "None", "ThrottlingError"], error
+    through.execute_transaction(TransactStatements=[statement("p1"), statement("p2")])
+    assert ids(there, table) == before | {"t1", "t2", "p1", "p2"}
 
 
 def sqs(client, direct, way):
