@@ -74,7 +74,9 @@ impl Running {
             sightings: crate::proxy::Sightings::default(),
             patience: crate::proxy::patience::Patience::default(),
             tasks: TaskTracker::new(),
+            exchanges: TaskTracker::new(),
             stop: CancellationToken::new(),
+            cut: CancellationToken::new(),
         });
         if proxy.destinations.need_tls() {
             let proxy = Arc::clone(&proxy);
@@ -177,9 +179,13 @@ impl Running {
         }
         self.proxy.stop.cancel();
         self.proxy.tasks.close();
+        self.proxy.exchanges.close();
         let patience = self.proxy.limits.drain;
         if tokio::time::timeout(patience, self.proxy.tasks.wait()).await.is_err() {
             tracing::warn!("{} connections were still open after {patience:?} and are cut", self.proxy.tasks.len());
+            self.proxy.cut.cancel();
+            // What was under way on them is recorded as it is dropped, some of it by tasks of hyper's own.
+            let _late = tokio::time::timeout(CUTTING, self.proxy.exchanges.wait()).await;
         }
         let ran = clock::now().duration_since(self.started);
         Finished { proxy: self.proxy, ran, summary: self.summary }
@@ -243,7 +249,7 @@ async fn accept(proxy: Arc<Proxy>, listener: Listener, room: Arc<Semaphore>) {
         }
         // An error means that it was closed, which it never is.
         arrival.place = Arc::clone(&room).acquire_owned().await.ok();
-        proxy.tasks.spawn(connection::serve(Arc::clone(&proxy), arrival));
+        proxy.spawn(connection::serve(Arc::clone(&proxy), arrival));
     }
 }
 
@@ -273,6 +279,8 @@ fn cannot_listen(address: SocketAddr) -> String {
     format!("cannot listen on {address}; choose another address with --listen (port 0 takes any free one)")
 }
 
+/// For what is cut to be dropped: no time at all, unless the machine is very busy.
+const CUTTING: Duration = Duration::from_secs(2);
 const DEFAULT_V4: std::net::SocketAddrV4 = std::net::SocketAddrV4::new(Ipv4Addr::LOCALHOST, DEFAULT_PORT);
 const PASSING: &str =
     "PANIC BUTTON: NOTHING IS INJECTED from now on, everything passes; SIGUSR1 again lets faults come as before";

@@ -139,7 +139,7 @@ pub enum Outcome {
     ClientGone,
     /// Squall answered as AWS would: a rule struck.
     Injected,
-    /// Squall answered in its own name: the upstream is unreachable, or the request leads nowhere.
+    /// Squall answered in its own name: the upstream is unreachable, or the request leads nowhere. Or it ended while this was under way.
     ProxyFailed,
     /// The upstream broke off before or within its answer.
     UpstreamFailed,

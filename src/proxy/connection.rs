@@ -241,14 +241,14 @@ async fn connect(proxy: Arc<Proxy>, connection: &Connection, request: Request<In
         return own::answer(Reason::Loop, &format!("a tunnel to {target} would lead back to Squall itself"));
     }
     let connection = Connection { target: Some(Arc::clone(&target)), mode: Mode::Connect, ..connection.clone() };
-    let tasks = proxy.tasks.clone();
+    let here = Arc::clone(&proxy);
     if proxy.intercepts(&target.host) {
-        tasks.spawn(upgraded(request, move |stream| intercept(proxy, connection, stream)));
+        here.spawn(upgraded(request, move |stream| intercept(proxy, connection, stream)));
         return connected();
     }
     match carry::reach(&proxy, &target).await {
         Ok(far) => {
-            tasks.spawn(upgraded(request, move |stream| through(proxy, connection, target, stream, far)));
+            here.spawn(upgraded(request, move |stream| through(proxy, connection, target, stream, far)));
             connected()
         }
         Err(e) => own::answer(Reason::UpstreamUnreachable, &format!("cannot reach {target}: {e}")),

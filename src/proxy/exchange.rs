@@ -14,6 +14,7 @@ use http::{Request, Response, StatusCode, Version};
 use siphasher::sip128::{Hasher128 as _, SipHasher24};
 use smallvec::SmallVec;
 use std::hash::Hasher as _;
+use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use super::Proxy;
 use super::approach::Ended;
@@ -41,6 +42,8 @@ pub struct Exchange {
     plans: Plans,
     /// Taken when it is recorded.
     entry: Option<Box<Entry>>,
+    /// Goes after it is.
+    _under_way: TaskTrackerToken,
 }
 
 /// What rules are about to do to its answer.
@@ -73,6 +76,7 @@ impl Exchange {
             progress: Arc::clone(&connection.progress),
             plans: Plans::default(),
             entry: Some(Box::new(entry)),
+            _under_way: proxy.exchanges.token(),
         }
     }
 
@@ -326,6 +330,9 @@ impl Watch for Exchange {
                     (entry.outcome, entry.side) = (Outcome::Injected, Some(Side::Injected));
                 }
                 End::Broken(_) => (entry.outcome, entry.side) = (Outcome::UpstreamFailed, Some(Side::Upstream)),
+                End::Left if self.proxy.cut.is_cancelled() => {
+                    (entry.outcome, entry.side) = (Outcome::ProxyFailed, Some(Side::Proxy));
+                }
                 End::Left => (entry.outcome, entry.side) = (Outcome::ClientGone, Some(Side::Client)),
                 End::Whole => {}
             }
@@ -345,6 +352,10 @@ impl Watch for Exchange {
 
 impl Drop for Exchange {
     fn drop(&mut self) {
+        let unanswered = self.entry.as_mut().filter(|entry| entry.outcome == Outcome::ClientGone);
+        if let Some(entry) = unanswered.filter(|_| self.proxy.cut.is_cancelled()) {
+            (entry.outcome, entry.side) = (Outcome::ProxyFailed, Some(Side::Proxy));
+        }
         self.record();
     }
 }

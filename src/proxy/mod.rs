@@ -73,8 +73,12 @@ pub struct Proxy {
     pub limits: Limits,
     /// Live connections and tunnels.
     pub tasks: TaskTracker,
+    /// Exchanges under way.
+    pub exchanges: TaskTracker,
     /// Tells connections to finish what they are at and close.
     pub stop: CancellationToken,
+    /// Tells them that they have had time enough.
+    pub cut: CancellationToken,
 }
 
 /// What was seen beside exchanges: it explains a run in which no AWS request came.
@@ -94,6 +98,12 @@ impl Proxy {
     /// Whether what is said to this host is looked into: it serves AWS's API, hands out credentials on this machine, or the user listed it.
     pub fn intercepts(&self, host: &str) -> bool {
         partition::is_api_host(host) || link_local::is_host(host) || self.intercept.allows(&HostName::parse(host))
+    }
+
+    /// Runs what a connection or tunnel does until it ends, or is cut.
+    pub fn spawn(&self, connection: impl Future<Output = ()> + Send + 'static) {
+        let cut = self.cut.clone();
+        self.tasks.spawn(async move { cut.run_until_cancelled_owned(connection).await });
     }
 
     /// Whether the panic button is pressed: everything passes, whatever the plan says.

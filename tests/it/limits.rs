@@ -5,10 +5,13 @@ use std::time::Duration;
 use ::squall::clock;
 use ::squall::net::limits::Limits;
 use ::squall::net::target::{Scheme, Target};
+use bytes::Bytes;
+use http::{Request, Response};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
 use crate::support::frames::Frames;
+use crate::support::http2::{self, Http2Upstream};
 use crate::support::squall::Squall;
 use crate::support::upstream::{HOST, Upstream};
 use crate::support::{client, soon, squall};
@@ -124,8 +127,47 @@ async fn an_exchange_that_outlasts_the_drain_is_cut() {
     waiting.write_all(GET.as_bytes()).await.unwrap();
     let _far = listener.accept().await.unwrap();
     let started = clock::now();
-    squall.finish().await;
+    let finished = squall.finish().await;
     assert!((SHORT..10 * SHORT).contains(&started.elapsed()), "{:?}", started.elapsed());
+    let exchanges = finished.proxy.ledger.summary(finished.run()).exchanges;
+    assert_eq!(exchanges.total, 1, "what is cut is told all the same");
+}
+
+/// A stream of events that goes both ways, and has not ended when the run does.
+#[tokio::test]
+async fn a_conversation_that_outlasts_the_run_is_told_and_its_fault_with_it() {
+    // As long as they say in their first four bytes.
+    let [first, second, spoiled] =
+        [b"\0\0\0\x08abcd", b"\0\0\0\x08efgh", b"\0\0\0\x08efgi"].map(|frame| Bytes::from_static(frame));
+    for (fault, struck) in
+        [("{event_stream: {after: 9, then: cut}}", 0), ("{event_stream: {after: 1, then: bad_crc}}", 1)]
+    {
+        let aws = Http2Upstream::tls(|mut exchange| async move {
+            let mut sending = exchange.respond.send_response(Response::new(()), false).unwrap();
+            while let Some(Ok(data)) = exchange.request.body_mut().data().await {
+                sending.send_data(data, false).unwrap();
+            }
+        });
+        let profile = format!("rules: [{{name: r, match: {{service: transcribe-streaming}}, fault: {fault}}}]");
+        let squall =
+            squall::profile(&profile).toward_http2(&aws.await).within(Limits { drain: SHORT, ..Limits::default() });
+        let squall = squall.run();
+        let tunnel = client::tunnel(squall.address, "transcribestreaming.us-east-1.amazonaws.com:443").await;
+        let host = "transcribestreaming.us-east-1.amazonaws.com";
+        let stream = client::secure_offering(tunnel, host, &squall.trust_anchor, &["h2"]).await.unwrap();
+        let client = http2::connect(stream).await;
+        let head = Request::post(format!("https://{host}/stream-transcription")).body(()).unwrap();
+        let (answering, mut sending) = http2::begin(&client, head).await;
+        let mut answer = soon("an answer", answering).await.unwrap().into_body();
+        for (said, heard) in [(&first, &first), (&second, if struck == 1 { &spoiled } else { &second })] {
+            sending.send_data(said.clone(), false).unwrap();
+            assert_eq!(soon("an echo", answer.data()).await.unwrap().unwrap(), heard);
+        }
+        let finished = squall.finish().await;
+        let counts = finished.proxy.ledger.summary(finished.run()).aws;
+        assert_eq!((counts.attempts, counts.injected, counts.proxy_failed), (1, struck, 1 - struck), "{fault}");
+        assert_eq!(counts.client_gone, 0);
+    }
 }
 
 #[tokio::test]
