@@ -55,6 +55,7 @@ Readers skip keys and kinds of records they do not know; a change that this does
         auth=     none, bearer ... where it departs from the service's; body=unsigned for an unsigned payload
         e=        its errors' aliases, comma list
         stream=   its answer is an event stream: comma list of the exceptions that may come in it, member:ALIAS
+        converses                                           its request is an event stream too
         deprecated
 
 Beside botocore's models stand the facts of EXTRA: what older SDKs still send, and current models no longer say; and those of ADDED: a
@@ -203,7 +204,8 @@ def model_of(metadata, operations, errors, **but):
         method, uri = route.split(" ")
         members = {header: {"shape": "Text", "location": "header", "locationName": f"x-amzn-transcribe-{header}"} for header in headers.split()}
         own = [f"{error}Exception" for error in errors if error not in but["not"][streams]]
-        shapes[f"{name}Request"] = {"type": "structure", "members": members, "required": list(members)}
+        shapes[f"{name}Request"] = {"type": "structure", "members": members | {"Audio": {"shape": f"{name}Audio"}}, "required": list(members)}
+        shapes[f"{name}Audio"] = {"type": "structure", "eventstream": streams, "members": {}}
         shapes[f"{name}Events"] = {"type": "structure", "eventstream": streams, "members": {error: {"shape": error} for error in own}}
         shapes[f"{name}Response"] = {"type": "structure", "members": {"Events": {"shape": f"{name}Events"}}}
         calls[name] = {"http": {"method": method, "requestUri": uri}, "input": {"shape": f"{name}Request"},
@@ -261,6 +263,11 @@ def stream(model, shapes, aliases):
     return ",".join(f"{m}:{aliases[ref['shape']]}" for m, ref in sorted(events["members"].items()) if ref["shape"] in aliases)
 
 
+def converses(given, shapes):
+    """Whether a request is an event stream: it goes on while the answer does."""
+    return any(shapes[ref["shape"]].get("eventstream") for ref in given.get("members", {}).values())
+
+
 def operation(name, model, shapes, aliases, resolved):
     http = model["http"]
     route = f"{http['method']} {http['requestUri']}" if resolved.startswith("rest-") else None
@@ -274,7 +281,7 @@ def operation(name, model, shapes, aliases, resolved):
         ("prefix", (model.get("endpoint") or {}).get("hostPrefix"), None),
         ("auth", None if auth == "v4-unsigned-body" else auth, None), ("body", "unsigned" if model.get("unsignedPayload") else None, None),
         ("e", ",".join(sorted({aliases[e["shape"]] for e in model.get("errors", ()) if e["shape"] in aliases})), ""),
-        ("stream", stream(model, shapes, aliases), None),
+        ("stream", stream(model, shapes, aliases), None), ("converses", converses(shape, shapes), False),
         ("deprecated", bool(model.get("deprecated")), False),
     ]
     return record("o", name + (f"\t{route}" if route else ""), fields)

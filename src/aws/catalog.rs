@@ -78,6 +78,8 @@ pub struct Operation {
     errors: &'static str,
     /// The exceptions in an answer that is an event stream: `member:ALIAS`, parted by commas.
     stream: Option<&'static str>,
+    /// Whether the request is an event stream too.
+    converses: bool,
     ways: OnceLock<Vec<Way>>,
 }
 
@@ -321,6 +323,11 @@ impl fmt::Debug for Service {
 }
 
 impl Operation {
+    /// Whether its request is an event stream, which goes on while the answer does.
+    pub fn converses(&self) -> bool {
+        self.converses
+    }
+
     /// Whether its answer is an event stream, in which exceptions may come.
     pub fn streams(&self) -> bool {
         self.stream.is_some()

@@ -13,8 +13,8 @@ pub(super) static DUPLICATE: FaultKind = FaultKind {
     name: "duplicate",
     about: "Sends the request to the far end several times, one after the other; the client gets the first answer.",
     details: "The client's answer waits until the far end has answered all of them. A request whose body is larger than 1 MiB is sent \
-              once, since its body would have to be kept: the rule is then not counted as fired, and the report says how often. The \
-              signature is the same each time, which AWS accepts for five minutes. A client that waits for `100 Continue` is asked \
+              once, since its body would have to be kept: the rule is then not counted as fired, and the report says how often. Nor is a \
+              stream of events sent again (Transcribe's), which goes on while the answer does. The signature is the same each time, which AWS accepts for five minutes. A client that waits for `100 Continue` is asked \
               for its body by Squall.",
     settings: &[Setting::or("times", Value::Count, "2", "how often it is sent in all; at most 10")],
     short: Short::BareOrValue(Value::Count),
@@ -30,6 +30,10 @@ struct Duplicate(u32);
 impl Fault for Duplicate {
     fn effect(&self, _: &AwsRequest, _: &mut Draw) -> Effect {
         Effect::Up(Up::Send(self.0))
+    }
+
+    fn suits(&self, request: &AwsRequest) -> bool {
+        request.reading().and_then(|reading| reading.operation).is_none_or(|operation| !operation.converses())
     }
 
     fn on_real_aws(&self) -> Option<&'static str> {
@@ -63,8 +67,15 @@ const MOST: u32 = 10;
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::{effect, parse};
+    use super::super::tests::{effect, parse, request};
     use super::*;
+
+    #[test]
+    fn a_conversation_is_not_held_back_until_it_can_be_sent_again() {
+        let fault = &parse("duplicate").unwrap()[0];
+        assert!(!fault.suits(&request("transcribe-streaming", "StartStreamTranscription")));
+        assert!(fault.suits(&request("bedrock-runtime", "ConverseStream")));
+    }
 
     #[test]
     fn a_request_is_sent_twice_or_as_often_as_written() {

@@ -139,9 +139,11 @@ async fn a_conversation_that_outlasts_the_run_is_told_and_its_fault_with_it() {
     // As long as they say in their first four bytes.
     let [first, second, spoiled] =
         [b"\0\0\0\x08abcd", b"\0\0\0\x08efgh", b"\0\0\0\x08efgi"].map(|frame| Bytes::from_static(frame));
-    for (fault, struck) in
-        [("{event_stream: {after: 9, then: cut}}", 0), ("{event_stream: {after: 1, then: bad_crc}}", 1)]
-    {
+    for (fault, struck) in [
+        ("duplicate", 0),
+        ("{event_stream: {after: 9, then: cut}}", 0),
+        ("{event_stream: {after: 1, then: bad_crc}}", 1),
+    ] {
         let aws = Http2Upstream::tls(|mut exchange| async move {
             let mut sending = exchange.respond.send_response(Response::new(()), false).unwrap();
             while let Some(Ok(data)) = exchange.request.body_mut().data().await {

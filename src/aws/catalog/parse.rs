@@ -183,6 +183,7 @@ fn parse_operation(fields: impl Iterator<Item = &'static str>) -> Operation {
         inputs: Vec::new(),
         errors: "",
         stream: None,
+        converses: false,
         ways: OnceLock::new(),
     };
     for field in fields {
@@ -195,6 +196,7 @@ fn parse_operation(fields: impl Iterator<Item = &'static str>) -> Operation {
             "auth" => operation.unsigned = value == "none",
             "e" => operation.errors = value,
             "stream" => operation.stream = Some(value),
+            "converses" => operation.converses = true,
             "deprecated" => operation.deprecated = true,
             _ => {}
         }
