@@ -181,7 +181,9 @@ impl Running {
         self.proxy.tasks.close();
         self.proxy.exchanges.close();
         let patience = self.proxy.limits.drain;
-        if tokio::time::timeout(patience, self.proxy.tasks.wait()).await.is_err() {
+        // A stream of HTTP/2 may end a little later than its connection.
+        let ending = async { tokio::join!(self.proxy.tasks.wait(), self.proxy.exchanges.wait()) };
+        if tokio::time::timeout(patience, ending).await.is_err() {
             tracing::warn!("{} connections were still open after {patience:?} and are cut", self.proxy.tasks.len());
             self.proxy.cut.cancel();
             // What was under way on them is recorded as it is dropped, some of it by tasks of hyper's own.

@@ -27,7 +27,7 @@ async function withFarEnd(use) {
   }
 }
 
-/** Over TLS through CONNECT, with a second for each request. */
+/** Over TLS through CONNECT, with two seconds for each request, the connection included. */
 async function seen(row, number) {
   const match = row.connection ? { service: ["dynamodb", "s3"] } : { operation: row.call };
   const profile = join(process.env.TMPDIR, `row-${number}.yaml`);
@@ -36,7 +36,7 @@ async function seen(row, number) {
     let saw;
     const summary = await withSquall(url, ["--profile", profile, "--seed", "7"], async (squall) => {
       const [Client, call] = CALLS[row.call];
-      const requestHandler = new NodeHttpHandler({ httpsAgent: agent(squall.url, squall.certificate), requestTimeout: 1000, throwOnRequestTimeout: true });
+      const requestHandler = new NodeHttpHandler({ httpsAgent: agent(squall.url, squall.certificate), requestTimeout: 2000, throwOnRequestTimeout: true });
       const client = new Client({ ...through(squall), requestHandler, maxAttempts: 3 });
       for (let times = row.calls ?? 1; times > 0; times--) saw = await call(client).catch(kind);
       client.destroy();

@@ -5,15 +5,18 @@ use std::error::Error;
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::time::Duration;
 
+use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, SdkConfig};
 
 /// The first argument of a case that is to be the program.
 pub const PROGRAM: &str = "program";
 
-/// As the environment says.
+/// As the environment says. A connection may take long to be made on a busy machine.
 pub async fn config() -> SdkConfig {
-    aws_config::defaults(BehaviorVersion::latest()).region("us-east-1").load().await
+    let timeouts = TimeoutConfig::builder().connect_timeout(Duration::from_secs(30)).build();
+    aws_config::defaults(BehaviorVersion::latest()).region("us-east-1").timeout_config(timeouts).load().await
 }
 
 /// Whether this is the program, and not the case around it.
