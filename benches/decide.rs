@@ -42,7 +42,7 @@ fn deciding(criterion: &mut Criterion) {
     let body = br#"{"TableName": "orders", "Item": {"id": {"S": "17"}}}"#;
     let mut request = decode(&head, body).unwrap();
     request.is_about(squall::aws::resource::read(&request, &head, body));
-    let seen = Seen { request: &request, head, body, peer: None };
+    let seen = Seen { body, ..Seen::new(&request, head) };
 
     let own = |what: &'static str, rule: fn(usize) -> String| (what.to_owned(), live((0..100).map(rule)));
     let of_others = |count: usize| {

@@ -190,6 +190,16 @@ impl<'a> Captured<'a> {
         Head { method: &self.method, host: without_port(host), path, query, headers: &self.headers }
     }
 
+    /// The port in its URL, or its scheme's.
+    pub(super) fn port(&self) -> Option<u16> {
+        let url: http::Uri = self.url.parse().ok()?;
+        url.port_u16().or(match url.scheme_str()? {
+            "http" => Some(80),
+            "https" => Some(443),
+            _ => None,
+        })
+    }
+
     /// What it means, and the beginning of its body as far as it had to be looked at for that.
     pub(super) fn decode(&self) -> (Result<AwsRequest, Foreign>, Vec<u8>) {
         let head = self.head();

@@ -7,7 +7,7 @@ use std::io::{self, Write};
 
 use serde_json::{Value, json};
 
-use crate::profile::{LoadError, Loaded, Plan, Problem, Rule, load};
+use crate::profile::{LoadError, Loaded, Plan, Problem, Rule, TcpEntry, load};
 
 /// How the result is told.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -55,6 +55,7 @@ fn summary(loaded: &Loaded, stdout: &mut dyn Write) -> io::Result<()> {
     };
     let seed = written_seed(loaded).map_or_else(|| "drawn at each start".to_owned(), |seed| seed.to_string());
     writeln!(stdout, "ok: {}: {rules}, seed {seed}{warnings}", plan.name())?;
+    plan.tcp().iter().try_for_each(|entry| writeln!(stdout, "  tcp {entry}"))?;
     plan.rules().iter().try_for_each(|rule| {
         writeln!(stdout, "  {rule}")?;
         rule.on_real_aws().try_for_each(|care| writeln!(stdout, "    on real AWS {care}"))
@@ -69,11 +70,16 @@ fn as_json(checked: &Result<Loaded, LoadError>) -> Value {
             "ok": true,
             "profile": loaded.plan.name(),
             "seed": written_seed(loaded),
+            "tcp": loaded.plan.tcp().iter().map(entry_as_json).collect::<Vec<_>>(),
             "rules": loaded.plan.rules().iter().map(rule_as_json).collect::<Vec<_>>(),
             "problems": problems,
         }),
         Err(_) => json!({ "v": 1, "ok": false, "problems": problems }),
     }
+}
+
+fn entry_as_json(entry: &TcpEntry) -> Value {
+    json!({"name": entry.name, "listen": entry.listen.to_string(), "upstream": entry.upstream.to_string()})
 }
 
 fn rule_as_json(rule: &Rule) -> Value {

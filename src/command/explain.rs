@@ -59,7 +59,7 @@ impl<W: Write> Reader for Explained<W> {
         };
         self.plan.settle(&mut aws);
         let body = captured.body_prefix();
-        let seen = Seen { request: &aws, head: captured.head(), body: &body, peer: None };
+        let seen = Seen { body: &body, port: captured.port(), ..Seen::new(&aws, captured.head()) };
         let (_, fates) = self.plan.trace(&self.states, &seen, self.now);
         match self.output {
             Output::Json => writeln!(self.out, "{}", as_json(id, &aws, &fates)),

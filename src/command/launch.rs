@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result};
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -25,6 +25,7 @@ use crate::net::target::{Scheme, Target};
 use crate::profile::Live;
 use crate::profile::plan::Rule;
 use crate::proxy::destination::Destination;
+use crate::proxy::tcp::ports::Ports;
 use crate::proxy::{Proxy, connection};
 use crate::settings::{DEFAULT_PORT, Listen, Settings};
 
@@ -71,6 +72,8 @@ impl Running {
             ledger: settings.ledger,
             marked: settings.marked,
             passing: AtomicBool::new(false),
+            changes: watch::Sender::new(()),
+            ports: Ports::default(),
             sightings: crate::proxy::Sightings::default(),
             patience: crate::proxy::patience::Patience::default(),
             tasks: TaskTracker::new(),
@@ -83,6 +86,8 @@ impl Running {
             tokio::spawn(async move { proxy.upstream.warm().await });
         }
         let room = Arc::new(Semaphore::new(proxy.limits.connections));
+        proxy.ports.share(Arc::clone(&room));
+        proxy.open_ports()?;
         let (summary, stand_ins) = (settings.summary, settings.stand_ins);
         let mut running = Self { proxy, accepting: Vec::new(), room, started: clock::now(), summary, stand_ins };
         listeners.into_iter().for_each(|listener| running.accept_from(listener));
@@ -177,6 +182,7 @@ impl Running {
             // Its socket goes with it: whoever is told of the end must not find the door open.
             let _aborted = accepting.await;
         }
+        self.proxy.ports.close();
         self.proxy.stop.cancel();
         self.proxy.tasks.close();
         self.proxy.exchanges.close();

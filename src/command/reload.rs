@@ -90,8 +90,15 @@ impl Reloading {
         match load::reload(sources, self.seed, live.load().plan.seed()) {
             Ok(Loaded { plan, warnings, .. }) => {
                 warnings.iter().for_each(|warning| told::text(&warning.render(is_terminal())));
-                told::line(&format!("reloaded the profile: {}", told::plan(&plan)));
-                live.replace(plan);
+                let (words, before) = (told::plan(&plan), live.load());
+                if let Err(error) = self.proxy.replace(plan) {
+                    told::line(&error.to_string());
+                    return told::line(NOT_RELOADED);
+                }
+                told::line(&format!("reloaded the profile: {words}"));
+                if live.load().plan.tcp() != before.plan.tcp() {
+                    told::ports(&self.proxy);
+                }
             }
             Err(error) => refuse(&error),
         }
@@ -100,12 +107,14 @@ impl Reloading {
 
 fn refuse(error: &LoadError) {
     told::text(&error.render(is_terminal()));
-    told::line("the profile was not reloaded; what ran before goes on");
+    told::line(NOT_RELOADED);
 }
 
 fn is_terminal() -> bool {
     std::io::stderr().is_terminal()
 }
+
+const NOT_RELOADED: &str = "the profile was not reloaded; what ran before goes on";
 
 /// The directories that are watched.
 struct Directories {

@@ -65,7 +65,7 @@ async fn run(args: &RunArgs) -> Result<u8> {
     if runtime.is_none() && way == Way::Proxy {
         told::line(LANGUAGE_UNKNOWN);
     }
-    running.proxy().live.begin();
+    running.proxy().begin();
     let child = Child::start(&args.command, &environment).context("cannot start the program")?;
     let status = child.wait().await.context("cannot wait for the program")?;
     drop(reload);

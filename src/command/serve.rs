@@ -60,10 +60,17 @@ async fn serve(args: &ServeArgs) -> Result<()> {
 
 /// What whoever waits for us wants to know.
 fn ready(running: &Running, trust: Option<&Path>) -> Value {
+    let proxy = running.proxy();
+    let plan = &proxy.live.load().plan;
+    let ports = plan.tcp().iter().map(|entry| {
+        let listen = proxy.ports.address(entry).unwrap_or(entry.listen).to_string();
+        serde_json::json!({"name": entry.name, "listen": listen, "upstream": entry.upstream.to_string()})
+    });
     serde_json::json!({
+        "tcp": ports.collect::<Vec<_>>(),
         "listen": running.addresses().iter().map(ToString::to_string).collect::<Vec<_>>(),
         "ca": trust,
-        "seed": running.proxy().live.load().plan.seed(),
+        "seed": plan.seed(),
     })
 }
 

@@ -11,7 +11,8 @@ use super::launch::{Finished, Running, upstream_in_words};
 use super::stand_in::{AUTHORIZATION, CONTAINER_PATH};
 use crate::aws::catalog::Service;
 use crate::clock;
-use crate::profile::Plan;
+use crate::profile::{Plan, TcpEntry};
+use crate::proxy::Proxy;
 use crate::report::{self, Borders, Hints, Layout};
 
 /// From now on everything is a JSON object a line.
@@ -60,6 +61,7 @@ pub fn start(running: &Running) {
     if let Some(via) = proxy.upstream.dialer().via() {
         line(&format!("going out through the proxy {}", via.proxy()));
     }
+    ports(proxy);
     let plan_now = &proxy.live.load().plan;
     line(&format!("profile: {}", plan(plan_now)));
     if proxy.destinations.may_reach_real_aws() {
@@ -79,6 +81,14 @@ fn stand_in(service: &Service, url: &str) -> String {
         ),
     };
     format!("standing in for {}, with credentials that open nothing: {variables}", service.name)
+}
+
+/// Where `tcp:` entries listen and lead.
+pub fn ports(proxy: &Proxy) {
+    for entry in proxy.live.load().plan.tcp() {
+        let listen = proxy.ports.address(entry).unwrap_or(entry.listen);
+        line(&format!("tcp {}", TcpEntry { listen, ..entry.clone() }));
+    }
 }
 
 /// What will happen to requests: `dynamodb-throttle, 1 rule; seed 42`.

@@ -3,8 +3,7 @@
 use std::fmt;
 
 use super::{
-    Down, Draw, Effect, Fault, FaultKind, Setting, Short, Up, Value,
-    kind::one_of,
+    Down, Draw, Effect, Fault, FaultKind, Setting, Short, Up, Value, Ways, Wire,
     written::{Complaint, Content, Node},
 };
 use crate::{aws::request::AwsRequest, units::Speed};
@@ -13,7 +12,7 @@ use crate::{aws::request::AwsRequest, units::Speed};
 pub(super) static BANDWIDTH: FaultKind = FaultKind {
     name: "bandwidth",
     about: "Lets bodies through at this speed at most: of the request, of the answer, or of both.",
-    details: "Each exchange has the speed for itself, and heads are not counted. Of several rules the lowest speed holds, for each \
+    details: "Each exchange has the speed for itself, and heads are not counted; of a TCP connection all bytes are. Of several rules the lowest speed holds, for each \
               direction. Nothing is collected: whoever sends waits, as over a slow line.",
     settings: &[
         Setting::new("rate", Value::Speed, "bytes in each second"),
@@ -29,47 +28,37 @@ pub(super) static BANDWIDTH: FaultKind = FaultKind {
 #[derive(Debug)]
 struct Bandwidth {
     speed: Speed,
-    direction: Direction,
-}
-
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Direction {
-    Both,
-    Down,
-    Up,
+    ways: Ways,
 }
 
 impl Fault for Bandwidth {
     fn effect(&self, _: &AwsRequest, _: &mut Draw) -> Effect {
-        match self.direction {
-            Direction::Both => Effect::Both(Up::Speed(self.speed), Down::Speed(self.speed)),
-            Direction::Down => Effect::Down(Down::Speed(self.speed)),
-            Direction::Up => Effect::Up(Up::Speed(self.speed)),
+        match self.ways {
+            Ways::Both => Effect::Both(Up::Speed(self.speed), Down::Speed(self.speed)),
+            Ways::Down => Effect::Down(Down::Speed(self.speed)),
+            Ways::Up => Effect::Up(Up::Speed(self.speed)),
         }
+    }
+
+    fn wire(&self, _: &mut Draw) -> Result<Wire, &'static str> {
+        Ok(Wire::Speed(self.ways, self.speed))
     }
 }
 
 impl fmt::Display for Bandwidth {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "bandwidth of {}", self.speed)?;
-        f.write_str(match self.direction {
-            Direction::Both => " up and down",
-            Direction::Down => " down",
-            Direction::Up => " up",
-        })
+        write!(f, "bandwidth of {} {}", self.speed, self.ways)
     }
 }
 
 fn read(name: &Node, settings: Option<&Node>) -> Result<Box<dyn Fault>, Complaint> {
     let settings = BANDWIDTH.required(name, settings, "a speed", "bandwidth: {rate: 64KB/s}")?;
     if let Content::Word(_) = settings.content {
-        return Ok(Box::new(Bandwidth { speed: settings.parse("a speed")?, direction: Direction::Down }));
+        return Ok(Box::new(Bandwidth { speed: settings.parse("a speed")?, ways: Ways::Down }));
     }
     let fields = BANDWIDTH.fields(settings)?;
-    let words = [("up", Direction::Up), ("down", Direction::Down), ("both", Direction::Both)];
-    let direction = fields.optional("direction")?.map(|node| one_of(node, "a direction", &words)).transpose()?;
-    let speed = fields.required("rate")?.parse("a speed")?;
-    Ok(Box::new(Bandwidth { speed, direction: direction.unwrap_or(Direction::Down) }))
+    let ways = Ways::read(&fields)?.unwrap_or(Ways::Down);
+    Ok(Box::new(Bandwidth { speed: fields.required("rate")?.parse("a speed")?, ways }))
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::{
-    Down, Draw, Effect, Fault, FaultKind, Setting, Short, Value, effect,
+    Down, Draw, Effect, Fault, FaultKind, Setting, Short, Value, Ways, Wire, effect, wire,
     written::{Complaint, Node},
 };
 use crate::{
@@ -17,10 +17,11 @@ pub(super) static DRIBBLE: FaultKind = FaultKind {
     about: "Hands on the answer's body in small pieces, with a pause between each two.",
     details: "The first piece comes at once. Of several rules the smallest piece and the longest pause hold. Unlike `bandwidth` it shows \
               whether a client reads what is there or waits for full buffers, and whether a byte now and then keeps its timeouts from \
-              striking.",
+              striking. Of a TCP connection all bytes come so, in the direction that is given.",
     settings: &[
         Setting::or("chunk", Value::Size, "1KB", "how large a piece is"),
         Setting::or("every", Value::Duration, "100ms", "how long it is from one to the next"),
+        wire::direction("of a TCP connection alone: which bytes; without it those that come down"),
     ],
     short: Short::Bare,
     example: "fault: {dribble: {chunk: 1KB, every: 100ms}}",
@@ -30,22 +31,35 @@ pub(super) static DRIBBLE: FaultKind = FaultKind {
 };
 
 #[derive(Debug)]
-struct Dribble(effect::Dribble);
+struct Dribble {
+    pieces: effect::Dribble,
+    ways: Option<Ways>,
+}
 
 impl Fault for Dribble {
     fn effect(&self, _: &AwsRequest, _: &mut Draw) -> Effect {
-        Effect::Down(Down::Dribble(self.0))
+        Effect::Down(Down::Dribble(self.pieces))
+    }
+
+    fn wire(&self, _: &mut Draw) -> Result<Wire, &'static str> {
+        Ok(Wire::Dribble(self.ways.unwrap_or(Ways::Down), self.pieces))
+    }
+
+    fn only_for_wires(&self) -> Option<&'static str> {
+        self.ways.map(|_| wire::DIRECTION)
     }
 }
 
 impl fmt::Display for Dribble {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} every {}", self.0.chunk, Millis::from(self.0.every))
+        write!(f, "{} every {}", self.pieces.chunk, Millis::from(self.pieces.every))?;
+        self.ways.map_or(Ok(()), |ways| write!(f, " {ways}"))
     }
 }
 
 fn read(_: &Node, settings: Option<&Node>) -> Result<Box<dyn Fault>, Complaint> {
     let (mut chunk, mut every) = (Bytes::from(1000), std::time::Duration::from_millis(100));
+    let mut ways = None;
     if let Some(settings) = settings {
         let fields = DRIBBLE.fields(settings)?;
         if let Some(node) = fields.optional("chunk")? {
@@ -57,8 +71,9 @@ fn read(_: &Node, settings: Option<&Node>) -> Result<Box<dyn Fault>, Complaint> 
         if let Some(node) = fields.optional("every")? {
             every = node.parse::<Millis>("a duration")?.duration();
         }
+        ways = Ways::read(&fields)?;
     }
-    Ok(Box::new(Dribble(effect::Dribble { chunk, every })))
+    Ok(Box::new(Dribble { pieces: effect::Dribble { chunk, every }, ways }))
 }
 
 #[cfg(test)]

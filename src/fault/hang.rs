@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::{
-    Draw, Effect, Fault, FaultKind, Instead, Setting, Short, Value,
+    Draw, Effect, Fault, FaultKind, Instead, Setting, Short, Value, Ways, Wire, wire,
     written::{Complaint, Node},
 };
 use crate::{aws::request::AwsRequest, units::Millis};
@@ -13,8 +13,13 @@ pub(super) static HANG: FaultKind = FaultKind {
     name: "hang",
     about: "Takes the whole request and never answers: for a while, or until the client gives up.",
     details: "Nothing is forwarded. After `for` the connection is closed unanswered; over HTTP/2 the stream is reset. A request whose body \
-              waits for `100 Continue` does not get that either.",
-    settings: &[Setting::new("for", Value::Duration, "how long; without it until the client gives up")],
+              waits for `100 Continue` does not get that either. On a TCP connection nothing comes through while the rule holds: one that is opened stays \
+              silent and the far end hears nothing of it, one that is open stalls. What was sent meanwhile, as much as buffers hold, goes \
+              on when the rule lets go; after `for` the connection is closed.",
+    settings: &[
+        Setting::new("for", Value::Duration, "how long; without it until the client gives up"),
+        wire::direction("of a TCP connection alone: which bytes stall; without it both ways do"),
+    ],
     short: Short::Bare,
     example: "fault: {hang: {for: 30s}}",
     clients: "They wait for their read timeout (boto3: 60 s; JavaScript and Rust: none unless one is set) and retry after it. \
@@ -24,29 +29,42 @@ pub(super) static HANG: FaultKind = FaultKind {
 };
 
 #[derive(Debug)]
-struct Hang(Option<Millis>);
+struct Hang {
+    time: Option<Millis>,
+    ways: Option<Ways>,
+}
 
 impl Fault for Hang {
     fn effect(&self, _: &AwsRequest, _: &mut Draw) -> Effect {
-        Effect::Instead(Instead::Hang(self.0.map(Millis::duration)))
+        Effect::Instead(Instead::Hang(self.time.map(Millis::duration)))
     }
 
     fn is_terminal(&self) -> bool {
         true
+    }
+
+    fn wire(&self, _: &mut Draw) -> Result<Wire, &'static str> {
+        Ok(Wire::Hang(self.ways.unwrap_or(Ways::Both), self.time.map(Millis::duration)))
+    }
+
+    fn only_for_wires(&self) -> Option<&'static str> {
+        self.ways.map(|_| wire::DIRECTION)
     }
 }
 
 impl fmt::Display for Hang {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("hang")?;
-        self.0.map_or(Ok(()), |time| write!(f, " for {time}"))
+        self.ways.map_or(Ok(()), |ways| write!(f, " {ways}"))?;
+        self.time.map_or(Ok(()), |time| write!(f, " for {time}"))
     }
 }
 
 fn read(_: &Node, settings: Option<&Node>) -> Result<Box<dyn Fault>, Complaint> {
-    let Some(settings) = settings else { return Ok(Box::new(Hang(None))) };
-    let time = HANG.fields(settings)?.optional("for")?.map(|node| node.parse("a duration")).transpose()?;
-    Ok(Box::new(Hang(time)))
+    let Some(settings) = settings else { return Ok(Box::new(Hang { time: None, ways: None })) };
+    let fields = HANG.fields(settings)?;
+    let time = fields.optional("for")?.map(|node| node.parse("a duration")).transpose()?;
+    Ok(Box::new(Hang { time, ways: Ways::read(&fields)? }))
 }
 
 #[cfg(test)]

@@ -2,11 +2,12 @@
 
 mod delay;
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
 use super::{
-    Down, Draw, Effect, Fault, FaultKind, Setting, Short, Value,
+    Down, Draw, Effect, Fault, FaultKind, Setting, Short, Value, Way, Ways, Wire,
     kind::one_of,
+    wire,
     written::{Complaint, Content, Node},
 };
 use crate::aws::request::AwsRequest;
@@ -19,7 +20,9 @@ pub(super) static LATENCY: FaultKind = FaultKind {
     details: "The time is fixed, or drawn for each request: evenly between `min` and `max`, from a normal distribution (never below \
               zero), from the lognormal distribution that has this median and 99th percentile (at most ten times `p99`), or by \
               quantiles, between which it rises evenly: from zero below the first, and never above the last. Latencies of several rules \
-              add up. `at: request` holds back what is answered in another way too, a hang for example.",
+              add up. `at: request` holds back what is answered in another way too, a hang for example. Of a TCP connection each byte comes so much \
+              later, in the direction that is given, and in order; a time that is drawn is drawn anew for each burst: whatever comes \
+              while nothing is on its way.",
     settings: &[
         Setting::new("fixed", Value::Duration, "always as long"),
         Setting::new("min", Value::Duration, "the shortest, with `max`"),
@@ -36,6 +39,7 @@ pub(super) static LATENCY: FaultKind = FaultKind {
             "`request`: before it goes on; `first_byte`: before the answer's head; `body`: spread over the answer's body, or before its \
              end where its length is not told",
         ),
+        wire::direction("of a TCP connection alone: which bytes come later; without it those that come down"),
     ],
     short: Short::Value(Value::Duration),
     example: "fault: {latency: {p50: 20ms, p99: 2s}}",
@@ -47,7 +51,15 @@ pub(super) static LATENCY: FaultKind = FaultKind {
 #[derive(Debug)]
 struct Latency {
     delay: Delay,
-    at: At,
+    at: Option<At>,
+    ways: Option<Ways>,
+}
+
+/// Delays of a TCP connection's bursts, one after the other.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Lag {
+    delay: Delay,
+    draw: Box<Draw>,
 }
 
 /// Where the delay lies.
@@ -58,14 +70,35 @@ enum At {
     Body,
 }
 
+impl Lag {
+    /// How late the next burst comes.
+    pub fn draw(&mut self) -> Duration {
+        self.delay.draw(&mut self.draw)
+    }
+}
+
 impl Fault for Latency {
     fn effect(&self, _: &AwsRequest, draw: &mut Draw) -> Effect {
         let delay = self.delay.draw(draw);
-        match self.at {
+        match self.at.unwrap_or(At::Request) {
             At::Request => Effect::Before(delay),
             At::FirstByte => Effect::Down(Down::FirstByte(delay)),
             At::Body => Effect::Down(Down::OverBody(delay)),
         }
+    }
+
+    fn wire(&self, draw: &mut Draw) -> Result<Wire, &'static str> {
+        if self.at.is_some() {
+            return Err("`at` is about requests, and its bytes have a `direction`");
+        }
+        let ways = self.ways.unwrap_or(Ways::Down);
+        let (up, down) = (draw.apart(), draw.apart());
+        let lag = |way, draw| ways.include(way).then(|| Lag { delay: self.delay.clone(), draw: Box::new(draw) });
+        Ok(Wire::Delay { up: lag(Way::Up, up), down: lag(Way::Down, down) })
+    }
+
+    fn only_for_wires(&self) -> Option<&'static str> {
+        self.ways.map(|_| wire::DIRECTION)
     }
 }
 
@@ -73,22 +106,28 @@ impl fmt::Display for Latency {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "latency of {}", self.delay)?;
         f.write_str(match self.at {
-            At::Request => "",
-            At::FirstByte => " before the first byte",
-            At::Body => " over the body",
-        })
+            None | Some(At::Request) => "",
+            Some(At::FirstByte) => " before the first byte",
+            Some(At::Body) => " over the body",
+        })?;
+        self.ways.map_or(Ok(()), |ways| write!(f, " {ways}"))
     }
 }
 
 fn read(name: &Node, settings: Option<&Node>) -> Result<Box<dyn Fault>, Complaint> {
     let settings = LATENCY.required(name, settings, "a length", "latency: 300ms")?;
     if let Content::Word(_) = settings.content {
-        return Ok(Box::new(Latency { delay: Delay::Fixed(settings.parse("a duration")?), at: At::Request }));
+        return Ok(Box::new(Latency { delay: Delay::Fixed(settings.parse("a duration")?), at: None, ways: None }));
     }
     let fields = LATENCY.fields(settings)?;
     let words = [("request", At::Request), ("first_byte", At::FirstByte), ("body", At::Body)];
-    let at = fields.optional("at")?.map(|at| one_of(at, "a stage", &words)).transpose()?.unwrap_or(At::Request);
-    Ok(Box::new(Latency { delay: Delay::read(settings, &fields)?, at }))
+    let at = fields.optional("at")?.map(|at| one_of(at, "a stage", &words)).transpose()?;
+    let ways = Ways::read(&fields)?;
+    if let (Some(node), Some(_)) = (fields.optional(wire::DIRECTION)?, at) {
+        let complaint = Complaint::new(node.at, "`direction` is about TCP connections, and `at` about requests");
+        return Err(complaint.help("give one of the two"));
+    }
+    Ok(Box::new(Latency { delay: Delay::read(settings, &fields)?, at, ways }))
 }
 
 #[cfg(test)]

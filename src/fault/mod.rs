@@ -35,6 +35,7 @@ mod skew;
 mod slow_close;
 mod stale;
 mod truncate;
+pub mod wire;
 pub mod written;
 
 use std::{fmt, time::Duration};
@@ -42,6 +43,8 @@ use std::{fmt, time::Duration};
 pub use draw::Draw;
 pub use effect::{Breach, Corruption, Down, Dribble, Effect, Instead, Scope, Up};
 pub use kind::{FaultKind, Read, Setting, Short, Value};
+pub use latency::Lag;
+pub use wire::{Way, Ways, Wire};
 use written::{Complaint, Content, Node};
 
 use crate::aws::{
@@ -100,6 +103,16 @@ pub trait Fault: fmt::Debug + fmt::Display + Send + Sync {
     /// Whether this very request has what it is about, as far as its head and the beginning of its body tell.
     fn finds(&self, _request: &AwsRequest, _head: &Head<'_>, _body_prefix: &[u8]) -> bool {
         true
+    }
+
+    /// What it does to a TCP connection of which nothing is read; or why it can do nothing there. All chance in it comes from `draw`.
+    fn wire(&self, _draw: &mut Draw) -> Result<Wire, &'static str> {
+        Err("it is about requests, which nobody reads there")
+    }
+
+    /// The setting that it was given for TCP connections alone, if it was: it can then do nothing to a request.
+    fn only_for_wires(&self) -> Option<&'static str> {
+        None
     }
 
     /// Whether it sends the far end another request than the client's, whose signature then no longer holds.

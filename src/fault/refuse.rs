@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::{
-    Draw, Effect, Fault, FaultKind, Instead, Short, Stage,
+    Draw, Effect, Fault, FaultKind, Instead, Short, Stage, Wire,
     written::{Complaint, Node},
 };
 use crate::aws::request::AwsRequest;
@@ -15,7 +15,9 @@ pub(super) static REFUSE: FaultKind = FaultKind {
     details: "A rule that asks for nothing but service, region, host or client strikes when a connection is opened, as soon as its host is \
               known: at the CONNECT, at the TLS ClientHello, or else with its first request. It sees what the host's name says, nothing \
               of requests. A rule that asks for operation, resource, attempt and the like needs a request to go by: its head is read, and \
-              the connection is then closed with nothing answered or forwarded.",
+              the connection is then closed with nothing answered or forwarded. A TCP connection is reset as soon as it is there, and one \
+              that is open when the rule's time comes is reset then; where a rule names a `tcp:` entry and strikes each of its connections, \
+              nobody listens there meanwhile, and clients get a real connection refused.",
     settings: &[],
     short: Short::Bare,
     example: "fault: refuse",
@@ -34,6 +36,10 @@ impl Fault for Refuse {
 
     fn is_terminal(&self) -> bool {
         true
+    }
+
+    fn wire(&self, _: &mut Draw) -> Result<Wire, &'static str> {
+        Ok(Wire::Refuse)
     }
 
     fn stage(&self) -> Stage {

@@ -3,8 +3,9 @@
 use std::fmt;
 
 use super::{
-    Breach, Down, Draw, Effect, Fault, FaultKind, Instead, Scope, Setting, Short, Stage, Value,
+    Breach, Down, Draw, Effect, Fault, FaultKind, Instead, Scope, Setting, Short, Stage, Value, Way, Wire,
     kind::one_of,
+    wire,
     written::{Complaint, Content, Node},
 };
 use crate::{aws::request::AwsRequest, units::Offset};
@@ -19,7 +20,9 @@ pub(super) static RESET: FaultKind = FaultKind {
               its answer gets through. A share or a size: the answer breaks off after so much of its body, to the byte; a shorter body \
               passes whole. A share of a body whose length is not told is taken of the first piece of it that comes. Of several rules that \
               break off one answer, `truncate` among them, the smallest offset wins. `scope: stream` ends one stream of HTTP/2 with \
-              INTERNAL_ERROR; over HTTP/1 a stream is the connection.",
+              INTERNAL_ERROR; over HTTP/1 a stream is the connection. A TCP connection is reset at once, when it is opened or the rule's \
+              time comes, unless `at` says otherwise: `request` and `answer` are the next bytes of the client and of the far end, a size is \
+              counted from when the rule strikes it.",
     settings: &[
         Setting::or(
             "at",
@@ -28,6 +31,9 @@ pub(super) static RESET: FaultKind = FaultKind {
             "when: one of the words, or so far into the answer's body",
         ),
         Setting::or("scope", Value::Word(&["connection", "stream"]), "connection", "what is reset, over HTTP/2"),
+        wire::one_direction(
+            "of a TCP connection alone, with a size: whose bytes are counted; without it those that come down",
+        ),
     ],
     short: Short::Bare,
     example: "fault: {reset: {at: 50%, scope: connection}}",
@@ -40,8 +46,9 @@ pub(super) static RESET: FaultKind = FaultKind {
 
 #[derive(Debug)]
 struct Reset {
-    at: At,
+    at: Option<At>,
     scope: Scope,
+    way: Option<Way>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -56,10 +63,17 @@ enum At {
 const WORDS: [(&str, At); 4] =
     [("connect", At::Connect), ("handshake", At::Handshake), ("request", At::Request), ("answer", At::Answer)];
 
+impl Reset {
+    /// When a request is reset.
+    fn at(&self) -> At {
+        self.at.unwrap_or(At::Request)
+    }
+}
+
 impl Fault for Reset {
     fn effect(&self, _: &AwsRequest, _: &mut Draw) -> Effect {
         let reset = Instead::Reset(self.scope);
-        match self.at {
+        match self.at() {
             At::Offset(offset) => Effect::Down(Down::Cut(offset, Breach::Reset(self.scope))),
             At::Answer => Effect::Instead(Instead::Lost(Box::new(reset))),
             At::Connect | At::Handshake | At::Request => Effect::Instead(reset),
@@ -67,43 +81,69 @@ impl Fault for Reset {
     }
 
     fn is_terminal(&self) -> bool {
-        !matches!(self.at, At::Offset(_))
+        !matches!(self.at(), At::Offset(_))
     }
 
     fn stage(&self) -> Stage {
-        match self.at {
+        match self.at() {
             At::Connect => Stage::Connect,
             At::Handshake => Stage::Handshake,
             At::Answer | At::Offset(_) | At::Request => Stage::Request,
         }
+    }
+
+    fn wire(&self, _: &mut Draw) -> Result<Wire, &'static str> {
+        let breach = Breach::Reset(Scope::Connection);
+        match self.at {
+            _ if self.scope == Scope::Stream => Err("it has no streams, so leave `scope` out"),
+            None | Some(At::Connect) => Ok(Wire::Reset),
+            Some(At::Answer) => Ok(Wire::Cut { way: Way::Down, after: 0, breach }),
+            Some(At::Handshake) => Err("nobody reads its handshakes there, so write `at: connect`"),
+            Some(At::Offset(offset)) => wire::cut(offset, self.way, breach),
+            Some(At::Request) => Ok(Wire::Cut { way: Way::Up, after: 0, breach }),
+        }
+    }
+
+    fn only_for_wires(&self) -> Option<&'static str> {
+        self.way.map(|_| wire::DIRECTION)
     }
 }
 
 impl fmt::Display for Reset {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(if self.scope == Scope::Stream { "reset of the stream " } else { "reset " })?;
-        match self.at {
+        match self.at() {
             At::Answer => f.write_str("instead of the answer"),
             At::Connect => f.write_str("at connect"),
             At::Handshake => f.write_str("at the handshake"),
-            At::Offset(offset) => write!(f, "after {offset} of the answer"),
+            At::Offset(offset) => match self.way {
+                None => write!(f, "after {offset} of the answer"),
+                Some(way) => write!(f, "after {offset} {way}"),
+            },
             At::Request => f.write_str("at the request"),
         }
     }
 }
 
 fn read(_: &Node, settings: Option<&Node>) -> Result<Box<dyn Fault>, Complaint> {
-    let Some(settings) = settings else { return Ok(Box::new(Reset { at: At::Request, scope: Scope::Connection })) };
+    let Some(settings) = settings else {
+        return Ok(Box::new(Reset { at: None, scope: Scope::Connection, way: None }));
+    };
     let fields = RESET.fields(settings)?;
-    let at = fields.optional("at")?.map(read_at).transpose()?.unwrap_or(At::Request);
+    let at = fields.optional("at")?.map(read_at).transpose()?;
     let words = [("connection", Scope::Connection), ("stream", Scope::Stream)];
     let scope_node = fields.optional("scope")?;
     let scope = scope_node.map(|node| one_of(node, "a scope", &words)).transpose()?.unwrap_or_default();
-    if let (Some(node), Scope::Stream, At::Connect | At::Handshake) = (scope_node, scope, at) {
+    if let (Some(node), Scope::Stream, At::Connect | At::Handshake) = (scope_node, scope, at.unwrap_or(At::Request)) {
         return Err(Complaint::new(node.at, "there is no stream yet when a connection is opened")
             .help("leave `scope` out, or write `at: request`"));
     }
-    Ok(Box::new(Reset { at, scope }))
+    let way = Way::read(&fields)?;
+    if let (Some(node), false) = (fields.optional(wire::DIRECTION)?, matches!(at, Some(At::Offset(_)))) {
+        let complaint = Complaint::new(node.at, "`direction` says whose bytes `at` counts, and here it counts none");
+        return Err(complaint.help("leave it out, or give a size: `at: 64KB`"));
+    }
+    Ok(Box::new(Reset { at, scope, way }))
 }
 
 fn read_at(node: &Node) -> Result<At, Complaint> {

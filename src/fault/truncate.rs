@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::{
-    Breach, Down, Draw, Effect, Fault, FaultKind, Setting, Short, Value,
+    Breach, Down, Draw, Effect, Fault, FaultKind, Setting, Short, Value, Way, Wire, wire,
     written::{Complaint, Content, Node},
 };
 use crate::{aws::request::AwsRequest, units::Offset};
@@ -13,8 +13,12 @@ pub(super) static TRUNCATE: FaultKind = FaultKind {
     name: "truncate",
     about: "Ends the answer's body early and in good order: the connection is closed, a stream of HTTP/2 finished.",
     details: "Exactly so much of the body gets through; a shorter one passes whole. A share of a body whose length is not told is taken of \
-              the first piece of it that comes. The head still announces the whole length.",
-    settings: &[Setting::new("after", Value::Offset, "how much of the body gets through")],
+              the first piece of it that comes. The head still announces the whole length. Of a TCP connection so many bytes get through from when the rule strikes it, \
+              and both its ends are then closed in good order; a share is taken of nothing there, and is refused.",
+    settings: &[
+        Setting::new("after", Value::Offset, "how much of the body gets through"),
+        wire::one_direction("of a TCP connection alone: whose bytes are counted; without it those that come down"),
+    ],
     short: Short::Value(Value::Offset),
     example: "fault: {truncate: {after: 50%}}",
     clients: "They miss bytes by Content-Length, over HTTP/2 too, and retry what they parse themselves; boto3, when its attempts are \
@@ -25,26 +29,39 @@ pub(super) static TRUNCATE: FaultKind = FaultKind {
 };
 
 #[derive(Debug)]
-struct Truncate(Offset);
+struct Truncate {
+    after: Offset,
+    way: Option<Way>,
+}
 
 impl Fault for Truncate {
     fn effect(&self, _: &AwsRequest, _: &mut Draw) -> Effect {
-        Effect::Down(Down::Cut(self.0, Breach::Finish))
+        Effect::Down(Down::Cut(self.after, Breach::Finish))
+    }
+
+    fn wire(&self, _: &mut Draw) -> Result<Wire, &'static str> {
+        wire::cut(self.after, self.way, Breach::Finish)
+    }
+
+    fn only_for_wires(&self) -> Option<&'static str> {
+        self.way.map(|_| wire::DIRECTION)
     }
 }
 
 impl fmt::Display for Truncate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "truncation after {}", self.0)
+        write!(f, "truncation after {}", self.after)?;
+        self.way.map_or(Ok(()), |way| write!(f, " {way}"))
     }
 }
 
 fn read(name: &Node, settings: Option<&Node>) -> Result<Box<dyn Fault>, Complaint> {
     let settings = TRUNCATE.required(name, settings, "a place", "truncate: {after: 50%}")?;
     if let Content::Word(_) = settings.content {
-        return Ok(Box::new(Truncate(settings.parse("a place")?)));
+        return Ok(Box::new(Truncate { after: settings.parse("a place")?, way: None }));
     }
-    Ok(Box::new(Truncate(TRUNCATE.fields(settings)?.required("after")?.parse("a place")?)))
+    let fields = TRUNCATE.fields(settings)?;
+    Ok(Box::new(Truncate { after: fields.required("after")?.parse("a place")?, way: Way::read(&fields)? }))
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! One exchange as it is remembered: a line of `--ledger`, a row's share of the report.
 
 use std::fmt;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use compact_str::CompactString;
@@ -107,10 +108,26 @@ pub struct Entry {
     pub first_byte_us: Option<u64>,
     /// From its arrival to the end of the answer's body, or to where it broke.
     pub total_us: u64,
-    /// Bytes of the request's body that went upstream.
+    /// Bytes of the request's body that went upstream; of a TCP connection all that did.
     pub request_bytes: u64,
-    /// Bytes of the answer's body that went to the client.
+    /// Bytes of the answer's body that went to the client; of a TCP connection all that did.
     pub response_bytes: u64,
+    /// What is known of a TCP connection of which nothing was read; this is then no exchange.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub connection: Option<Box<Carried>>,
+}
+
+/// A TCP connection that was carried through, or kept from it by a rule.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Carried {
+    /// The `tcp:` entry that it came to, if it came to one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<CompactString>,
+    /// Who opened it. Absent where nobody could: a rule had shut the entry's port for so long.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub client: Option<SocketAddr>,
+    /// Where it went, as `host:port`.
+    pub upstream: CompactString,
 }
 
 /// How the client reached us.
@@ -123,6 +140,8 @@ pub enum Mode {
     Connect,
     /// A request made to Squall itself, as under AWS_ENDPOINT_URL.
     Endpoint,
+    /// A connection to a `tcp:` entry.
+    Tcp,
     /// TLS without a CONNECT before it.
     Tls,
     /// Led here on its way elsewhere, unknown to the client.
@@ -135,6 +154,8 @@ pub enum Mode {
 pub enum Outcome {
     /// The upstream answered, with success or with an error of its own, and the client has it whole.
     Answered,
+    /// A TCP connection of which nothing was read came to its end in good order.
+    Carried,
     /// The client went away before it had its answer.
     ClientGone,
     /// Squall answered as AWS would: a rule struck.
@@ -200,6 +221,7 @@ impl Entry {
             total_us: 0,
             request_bytes: 0,
             response_bytes: 0,
+            connection: None,
         }
     }
 
@@ -209,11 +231,19 @@ impl Entry {
     }
 }
 
+impl Carried {
+    /// What to call it: its entry, else where it went.
+    pub fn what(&self) -> &str {
+        self.name.as_deref().unwrap_or(&self.upstream)
+    }
+}
+
 impl Outcome {
     /// As it stands in a ledger line.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Answered => "answered",
+            Self::Carried => "carried",
             Self::ClientGone => "client_gone",
             Self::Injected => "injected",
             Self::ProxyFailed => "proxy_failed",
@@ -226,9 +256,10 @@ impl Outcome {
 impl fmt::Display for Entry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "#{}", self.seq)?;
-        match self.service {
-            Some(service) => write!(f, " {service} {}", self.operation.unwrap_or("?"))?,
-            None => write!(f, " {} {}", self.method, self.host)?,
+        match (&self.connection, self.service) {
+            (Some(connection), _) => write!(f, " tcp {}", connection.what())?,
+            (None, Some(service)) => write!(f, " {service} {}", self.operation.unwrap_or("?"))?,
+            (None, None) => write!(f, " {} {}", self.method, self.host)?,
         }
         if let Some(region) = &self.region {
             write!(f, " {region}")?;
@@ -244,6 +275,9 @@ impl fmt::Display for Entry {
         if let Some(attempt) = self.attempt {
             write!(f, " · attempt {attempt}")?;
             self.max_attempts.map_or(Ok(()), |max| write!(f, "/{max}"))?;
+        }
+        if self.connection.is_some() {
+            write!(f, " · {} bytes up, {} down", self.request_bytes, self.response_bytes)?;
         }
         write!(f, " · {}.{:03} ms", self.total_us / 1000, self.total_us % 1000)?;
         self.foreign.as_ref().map_or(Ok(()), |reason| write!(f, " · foreign: {reason}"))
@@ -343,7 +377,7 @@ mod tests {
     #[test]
     fn outcomes_are_spelt_alike_in_lines_and_to_people() {
         use Outcome::*;
-        for outcome in [Answered, ClientGone, Injected, ProxyFailed, UpstreamFailed] {
+        for outcome in [Answered, Carried, ClientGone, Injected, ProxyFailed, UpstreamFailed] {
             assert_eq!(serde_json::to_value(outcome).unwrap(), outcome.as_str());
         }
     }

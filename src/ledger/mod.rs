@@ -13,18 +13,20 @@ mod invocation;
 mod items;
 mod stats;
 mod summary;
+mod tcp;
 
 use std::num::NonZeroUsize;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-pub use entry::{Entry, Mode, Outcome, Side};
+pub use entry::{Carried, Entry, Mode, Outcome, Side};
 pub use file::LedgerError;
 pub use invocation::InvocationTotals;
 pub use items::ItemsLine;
 pub use stats::{Counts, Exchanges, OperationRow};
 pub use summary::{Connections, RuleLine, Run, Summary};
+pub use tcp::TcpRow;
 
 use crate::aws::batch::Item;
 use crate::aws::request::Reading;

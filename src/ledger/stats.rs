@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use super::entry::{Entry, Outcome};
 use super::invocation::{InvocationTotals, Invocations};
+use super::tcp::{TcpRow, TcpStatistics};
 
 /// Everything that is counted, in bounded memory.
 #[derive(Debug)]
@@ -18,6 +19,7 @@ pub(super) struct Statistics {
     operations: HashMap<OperationKey, OperationStatistics>,
     foreign: BTreeMap<CompactString, u64>,
     invocations: Invocations,
+    tcp: TcpStatistics,
 }
 
 /// Exchanges by what they were.
@@ -104,6 +106,7 @@ pub(super) struct Snapshot {
     pub(super) operations: Vec<OperationRow>,
     pub(super) foreign: BTreeMap<CompactString, u64>,
     pub(super) invocations: InvocationTotals,
+    pub(super) tcp: Vec<TcpRow>,
 }
 
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
@@ -131,10 +134,14 @@ impl Statistics {
             operations: HashMap::new(),
             foreign: BTreeMap::new(),
             invocations: Invocations::new(most_invocations),
+            tcp: TcpStatistics::default(),
         }
     }
 
     pub(super) fn count(&mut self, entry: &Entry) {
+        if let Some(connection) = &entry.connection {
+            return self.tcp.count(connection, entry);
+        }
         if entry.before_request {
             return; // counted among connections
         }
@@ -180,6 +187,7 @@ impl Statistics {
             operations,
             foreign: self.foreign.clone(),
             invocations: self.invocations.totals(),
+            tcp: self.tcp.rows(),
         }
     }
 }
@@ -202,6 +210,7 @@ impl Counts {
             *self.statuses.entry(status).or_default() += 1;
         }
         match entry.outcome {
+            Outcome::Carried => {}
             Outcome::Answered => self.count_answer(entry.status.unwrap_or_default()),
             Outcome::ClientGone => self.client_gone += 1,
             Outcome::Injected => self.injected += 1,

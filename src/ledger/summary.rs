@@ -9,6 +9,7 @@ use serde::{Serialize, Serializer};
 use super::invocation::InvocationTotals;
 use super::items::ItemsLine;
 use super::stats::{Counts, Exchanges, OperationRow, Snapshot};
+use super::tcp::TcpRow;
 
 /// A run's figures. Serialised, it is `--summary` (`docs/report.md`).
 #[derive(Clone, Debug, Serialize)]
@@ -29,6 +30,9 @@ pub struct Summary {
     pub invocations: InvocationTotals,
     /// How many exchanges were not AWS's, by reason.
     pub foreign: BTreeMap<CompactString, u64>,
+    /// TCP connections of which nothing was read, by where they went: those to `tcp:` entries, and others that rules concerned.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub tcp: Vec<TcpRow>,
 }
 
 /// What a run was: what the ledger cannot know by itself.
@@ -84,8 +88,8 @@ pub struct Connections {
 
 impl Summary {
     pub(super) fn new(run: Run, snapshot: Snapshot) -> Self {
-        let Snapshot { exchanges, aws, operations, foreign, invocations } = snapshot;
-        Self { version: 1, run, exchanges, aws, operations, invocations, foreign }
+        let Snapshot { exchanges, aws, operations, foreign, invocations, tcp } = snapshot;
+        Self { version: 1, run, exchanges, aws, operations, invocations, foreign, tcp }
     }
 }
 

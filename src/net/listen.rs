@@ -46,10 +46,15 @@ pub struct Listener {
     meant: Meant,
 }
 
-impl Listener {
-    /// Binds and listens, for clients that name the address and for those that a REDIRECT rule leads to it; port 0 takes any free one.
-    /// An IPv6 socket takes IPv6 only.
-    pub fn bind(address: SocketAddr) -> io::Result<Self> {
+/// A port that is ours and on which nobody listens.
+#[derive(Debug)]
+pub struct Held {
+    socket: Socket,
+    meant: Meant,
+}
+
+impl Held {
+    fn bind(address: SocketAddr, meant: Meant) -> io::Result<Self> {
         let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
         if address.is_ipv6() {
             socket.set_only_v6(true)?;
@@ -58,8 +63,33 @@ impl Listener {
         // Linux hands the option down to accepted sockets; without it new connections stall for 40 ms.
         socket.set_tcp_nodelay(true)?;
         socket.bind(&address.into())?;
-        socket.listen(BACKLOG)?;
-        Self::from_std(socket.into(), Meant::Tracked)
+        Ok(Self { socket, meant })
+    }
+
+    /// Listens, again or for the first time.
+    pub fn listen(self) -> io::Result<Listener> {
+        self.socket.listen(BACKLOG)?;
+        Listener::from_std(self.socket.into(), self.meant)
+    }
+}
+
+impl Listener {
+    /// Binds and listens, for clients that name the address and for those that a REDIRECT rule leads to it; port 0 takes any free one.
+    /// An IPv6 socket takes IPv6 only.
+    pub fn bind(address: SocketAddr) -> io::Result<Self> {
+        Held::bind(address, Meant::Tracked)?.listen()
+    }
+
+    /// The same for clients that name the address alone.
+    pub fn bind_here(address: SocketAddr) -> io::Result<Self> {
+        Held::bind(address, Meant::Here)?.listen()
+    }
+
+    /// Stops listening and keeps the port: from now on connections to it are refused.
+    pub fn shut(self) -> io::Result<Held> {
+        let Self { inner, address, meant } = self;
+        drop(inner);
+        Held::bind(address, meant)
     }
 
     /// From a socket that is bound and listens already.

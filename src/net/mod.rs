@@ -18,6 +18,7 @@ pub mod listen;
 pub mod name;
 pub mod pace;
 pub mod pool;
+pub mod relay;
 pub mod rewind;
 pub mod serve;
 pub mod shaped;

@@ -61,6 +61,11 @@ impl Pace {
         Self { terms, length, started: None, free: None, last: None, passed: 0, held, next: None, end: None }
     }
 
+    /// From now on these terms hold, for what is held too.
+    pub fn change(&mut self, terms: Terms) {
+        (self.terms, self.next, self.free) = (terms, None, None);
+    }
+
     /// How much is held.
     pub fn held(&self) -> u64 {
         self.held.len() as u64

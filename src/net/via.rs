@@ -207,6 +207,17 @@ async fn answer(stream: &mut FarStream) -> io::Result<String> {
     Ok(String::from_utf8_lossy(line).into_owned())
 }
 
+impl FarStream {
+    /// From now on, dropping it resets the connection.
+    pub fn reset(&self) {
+        let stream = match self {
+            Self::Plain(stream) => stream,
+            Self::Tls(stream) => stream.get_ref().0,
+        };
+        let _gone_already = stream.set_zero_linger();
+    }
+}
+
 impl AsyncRead for FarStream {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         match &mut *self {

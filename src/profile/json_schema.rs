@@ -32,11 +32,28 @@ pub fn json_schema() -> Value {
             "seed": {"type": "integer", "minimum": 0, "description": "Of all its chance; without it, drawn at each start and printed."},
             "services": {"type": "object", "additionalProperties": {"type": "string"},
                          "description": "Which of services that look alike is meant: {rds: neptune}."},
+            "tcp": {"type": "array", "items": tcp_entry(),
+                    "description": "Ports of Squall's own that lead to far ends: databases, brokers, anything over TCP."},
             "rules": {"type": "array", "items": rule, "description": "In the order in which they are looked at."},
         },
         "required": ["rules"],
         "additionalProperties": false,
         "$defs": {"match": matching(), "when": when(), "fault": fault::json_schema()},
+    })
+}
+
+fn tcp_entry() -> Value {
+    json!({
+        "type": "object",
+        "properties": {
+            "name": {"type": "string", "pattern": "^[A-Za-z0-9._:/-]{1,100}$",
+                     "description": "What rules (`match: {tcp: …}`), ledger and report call it."},
+            "listen": {"type": ["string", "integer"],
+                       "description": "Where clients connect: 127.0.0.1:15432, or a port of loopback's alone; port 0 is any free one."},
+            "upstream": {"type": "string", "pattern": ":[0-9]+$", "description": "Where they are led: HOST:PORT."},
+        },
+        "required": ["name", "listen", "upstream"],
+        "additionalProperties": false,
     })
 }
 

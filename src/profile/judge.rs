@@ -122,7 +122,7 @@ impl Rule {
     fn able(&self, seen: &Seen<'_>) -> Result<Able, Skip> {
         let mut is_suited = false;
         let able = self.faults().iter().map(|fault| {
-            let suits = fault.suits(seen.request);
+            let suits = fault.only_for_wires().is_none() && fault.suits(seen.request);
             is_suited |= suits;
             suits && fault.finds(seen.request, &seen.head, seen.body)
         });
@@ -137,7 +137,7 @@ impl Rule {
 
     /// What the dice and `calls` go by: the roll, and the how-manieth request it is. None where the request does not tell what is
     /// counted.
-    fn roll<'a>(&self, state: &RuleState, seen: &Seen<'a>, matched: u64) -> Option<(Roll<'a>, u64)> {
+    pub(super) fn roll<'a>(&self, state: &RuleState, seen: &Seen<'a>, matched: u64) -> Option<(Roll<'a>, u64)> {
         let whose = match self.schedule().per {
             Per::Rule => return Some((Roll::Match(matched), matched)),
             Per::Invocation => return self.attempt(state, seen.request),

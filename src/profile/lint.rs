@@ -38,7 +38,8 @@ fn never_suited(rule: &Rule, operations: &[Named]) -> Option<Complaint> {
 /// A rule that would decide who answers, behind one that always does for all it matches.
 fn shadowed(rule: &Rule, earlier: &[&Rule], operations: &[Named]) -> Option<Complaint> {
     let before = earlier.iter().find(|before| {
-        answers(before)
+        before.struck == rule.struck
+            && answers(before)
             && before.schedule == Schedule::default()
             && before.faults.iter().all(|fault| fault.capacity().is_none())
             && operations.iter().all(|operation| suited(before, operation))

@@ -12,6 +12,7 @@ use super::{
     plan::Plan,
     problem::{LoadError, Problem},
     schema::{Profile, Rule},
+    tcp::{TcpEntry, Written},
 };
 use crate::fault::written::{At, Complaint, nearest, yaml};
 
@@ -64,6 +65,7 @@ fn compile(sources: &[Source], seed: Option<u64>, or: impl FnOnce() -> u64) -> R
         sources.iter().filter_map(|source| Some((source, parse(source, &mut problems)?))).collect();
     check_names(&profiles, &mut problems);
     check_aliases(&profiles, &mut problems);
+    check_tcp(&profiles, &mut problems);
     let written = check_seeds(&profiles, seed, &mut problems);
     let rules: Vec<_> =
         profiles.iter().flat_map(|(source, profile)| profile.rules.iter().map(move |rule| (*source, rule))).collect();
@@ -81,9 +83,11 @@ fn compile(sources: &[Source], seed: Option<u64>, or: impl FnOnce() -> u64) -> R
     }
     let names = profiles.iter().map(|(source, profile)| name_of(source, profile).to_owned()).collect();
     let aliases = profiles.iter().flat_map(|(_, profile)| profile.aliases.iter().copied()).collect();
+    let tcp =
+        profiles.iter().flat_map(|(_, profile)| profile.tcp.iter().map(|written| written.entry.clone())).collect();
     let rules = profiles.into_iter().flat_map(|(_, profile)| profile.rules).collect();
     let given = seed.or(written);
-    let plan = Plan::new(names, given.unwrap_or_else(or), aliases, rules);
+    let plan = Plan::new(names, given.unwrap_or_else(or), aliases, tcp, rules);
     Ok(Loaded { plan, warnings: problems, seed_was_drawn: given.is_none() })
 }
 
@@ -172,6 +176,39 @@ fn check_aliases(profiles: &[(&Source, Profile)], problems: &mut Vec<Problem>) {
                 let message = format!("`{of}` is `{earlier}` by an earlier profile, and `{instead}` by this");
                 problems.push(Problem::error(source, Complaint::new(alias.at, message)));
             }
+        }
+    }
+}
+
+/// Names and ports of `tcp:` entries are given once, in all profiles together, and rules name those that there are.
+fn check_tcp(profiles: &[(&Source, Profile)], problems: &mut Vec<Problem>) {
+    let mut seen: Vec<&Written> = Vec::new();
+    for (source, profile) in profiles {
+        for written in &profile.tcp {
+            let TcpEntry { name, listen, .. } = &written.entry;
+            if seen.iter().any(|earlier| earlier.entry.name == *name) {
+                let complaint = Complaint::new(written.name_at, format!("a second `tcp` entry is called `{name}`"));
+                problems.push(Problem::error(source, complaint));
+            }
+            if let Some(earlier) = seen.iter().find(|earlier| listen.port() != 0 && earlier.entry.listen == *listen) {
+                let message = format!("`{}` listens on {listen} already", earlier.entry.name);
+                problems.push(Problem::error(source, Complaint::new(written.listen_at, message)));
+            }
+            seen.push(written);
+        }
+    }
+    let names = || seen.iter().map(|written| written.entry.name.as_str());
+    for (source, profile) in profiles {
+        for (at, pattern) in profile.rules.iter().flat_map(|rule| rule.matcher.tcp_entries()) {
+            if names().any(|name| pattern.fits(name)) {
+                continue;
+            }
+            let complaint = Complaint::new(*at, format!("there is no `tcp` entry `{pattern}`"));
+            let complaint = match names().next() {
+                None => complaint.help("write it beside `rules`: `tcp: [{name: …, listen: …, upstream: …}]`"),
+                Some(_) => complaint.nearest(&pattern.to_string(), names()),
+            };
+            problems.push(Problem::error(source, complaint));
         }
     }
 }

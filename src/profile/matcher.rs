@@ -13,12 +13,13 @@ use std::fmt;
 
 pub(super) use keys::KEYS;
 use keys::{Keys, Part};
+pub(super) use pattern::Pattern;
 pub use read::no_such_service;
 
 use super::seen::Seen;
 use crate::{
     aws::catalog::{self, Operation, Service},
-    fault::written::{Complaint, Content, Node},
+    fault::written::{At, Complaint, Content, Node},
 };
 
 /// The compiled `match` of a rule. Without keys it fits every request.
@@ -72,6 +73,26 @@ impl Matcher {
     /// The first key that asks for more than a connection tells before its first request, if one does.
     pub(super) fn about_requests(&self) -> Option<&'static str> {
         self.all_keys().find_map(Keys::about_requests)
+    }
+
+    /// Whether it is about connections to `tcp:` entries.
+    pub(super) fn names_tcp(&self) -> bool {
+        self.keys.tcp().is_some()
+    }
+
+    /// Whether it may fit TCP connections of which nothing is read: it must say so by `tcp`, `host` or `port`, and ask for nothing else.
+    pub(super) fn concerns_wires(&self) -> bool {
+        self.keys.name_far_ends() && self.about_requests().is_none() && self.about_aws().is_none()
+    }
+
+    /// The first key that is about AWS, of those that a host's name tells.
+    pub(super) fn about_aws(&self) -> Option<&'static str> {
+        self.all_keys().find_map(Keys::about_aws)
+    }
+
+    /// The names of `tcp:` entries in it, where each stands, and whether one fits it.
+    pub(super) fn tcp_entries(&self) -> impl Iterator<Item = &(At, Pattern)> {
+        self.all_keys().filter_map(Keys::tcp).flatten()
     }
 
     /// Whether it depends on what a request is about, which may have to be looked up in its body.

@@ -16,6 +16,7 @@
 
 mod alias;
 mod buckets;
+pub mod course;
 pub mod dice;
 mod index;
 pub mod json_schema;
@@ -36,8 +37,10 @@ mod skip;
 mod stage;
 mod state;
 mod tally;
+pub mod tcp;
 pub mod verdict;
 
+pub use course::{Course, Line, Stop};
 pub use judge::Fate;
 pub use live::{Live, Ruling};
 pub use load::{Loaded, Source};
@@ -51,4 +54,5 @@ pub use skip::Skip;
 pub use stage::Struck;
 pub use state::{Holds, RuleStates};
 pub use tally::RuleTally;
+pub use tcp::TcpEntry;
 pub use verdict::{Shape, Verdict};

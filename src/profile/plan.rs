@@ -22,6 +22,7 @@ use super::{
     seen::Seen,
     stage::Struck,
     state::RuleStates,
+    tcp::TcpEntry,
     verdict::Verdict,
 };
 use crate::{
@@ -32,7 +33,7 @@ use crate::{
         request::AwsRequest,
     },
     fault::{
-        Effect, Fault, Instead,
+        Draw, Effect, Fault, Instead, Wire,
         capacity::{Capacity, Share, Unit},
     },
 };
@@ -47,6 +48,7 @@ pub struct Plan {
     profiles: Vec<String>,
     seed: u64,
     aliases: Vec<Alias>,
+    tcp: Vec<TcpEntry>,
     rules: Vec<Rule>,
     index: Index,
     /// The rules that answer out of the past.
@@ -63,6 +65,7 @@ pub struct Rule {
     dice: Dice,
     is_terminal: bool,
     struck: Struck,
+    on_wires: bool,
     /// Which of its faults is a capacity, if one is.
     capacity: Option<usize>,
     /// How far its reads lag behind, if it answers out of the past.
@@ -73,9 +76,15 @@ pub struct Rule {
 }
 
 impl Plan {
-    pub(super) fn new(profiles: Vec<String>, seed: u64, aliases: Vec<Alias>, rules: Vec<super::schema::Rule>) -> Self {
+    pub(super) fn new(
+        profiles: Vec<String>,
+        seed: u64,
+        aliases: Vec<Alias>,
+        tcp: Vec<TcpEntry>,
+        rules: Vec<super::schema::Rule>,
+    ) -> Self {
         let rules: Vec<Rule> = rules.into_iter().map(|rule| Rule::new(rule, seed)).collect();
-        Self { profiles, seed, aliases, index: Index::new(&rules), lagging: Lagging::of(&rules), rules }
+        Self { profiles, seed, aliases, tcp, index: Index::new(&rules), lagging: Lagging::of(&rules), rules }
     }
 
     /// The names of the profiles it was made from, in the order given.
@@ -91,6 +100,11 @@ impl Plan {
     /// The seed of all its chance; the same seed replays a run.
     pub fn seed(&self) -> u64 {
         self.seed
+    }
+
+    /// The ports that lead to far ends, in file order.
+    pub fn tcp(&self) -> &[TcpEntry] {
+        &self.tcp
     }
 
     /// Its rules, in file order.
@@ -134,7 +148,7 @@ impl Plan {
 
     /// Whether there are rules that strike at connections.
     pub fn has_rules_of_connections(&self) -> bool {
-        self.rules.iter().any(|rule| rule.struck != Struck::Request)
+        self.rules.iter().any(|rule| matches!(rule.struck, Struck::Connection | Struck::Handshake))
     }
 
     /// The same, and what became of each rule on the way, in file order; rules that strike at connections are not asked.
@@ -218,6 +232,7 @@ impl Rule {
             schedule: rule.schedule,
             faults: rule.faults,
             struck: rule.struck,
+            on_wires: rule.on_wires,
         }
     }
 
@@ -272,6 +287,16 @@ impl Rule {
     /// What it strikes at.
     pub fn struck(&self) -> Struck {
         self.struck
+    }
+
+    /// What its faults do to such connections, of chance's amounts apart.
+    pub(super) fn wires(&self) -> impl Iterator<Item = Wire> {
+        self.faults.iter().filter_map(|fault| fault.wire(&mut Draw::new([0; 32])).ok())
+    }
+
+    /// Whether it strikes TCP connections of which nothing is read.
+    pub fn is_on_wires(&self) -> bool {
+        self.on_wires
     }
 
     /// What should be known of it before it is let loose on real AWS.

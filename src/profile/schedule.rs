@@ -69,6 +69,27 @@ impl Schedule {
     }
 }
 
+impl Schedule {
+    /// Whether `between` and `windows` hold at this moment.
+    pub(super) fn is_in_time(&self, now: Duration) -> bool {
+        self.between.is_none_or(|between| between.contains(now))
+            && self.windows.is_none_or(|windows| windows.contain(now))
+    }
+
+    /// When that may next be otherwise, if ever.
+    pub(super) fn next_change(&self, now: Duration) -> Option<Duration> {
+        let (from, until) = self.between.map_or((None, None), |between| (Some(between.from()), Some(between.until())));
+        let is_over = until.is_some_and(|until| until <= now);
+        let of_windows = self.windows.map(|windows| windows.next_change(now)).filter(|_| !is_over);
+        [from, until, of_windows].into_iter().flatten().filter(|moment| *moment > now).min()
+    }
+
+    /// Whether it strikes all that fits while its time lasts.
+    pub(super) fn is_certain(&self) -> bool {
+        *self == Self { between: self.between, windows: self.windows, ..Self::default() }
+    }
+}
+
 impl Default for Schedule {
     fn default() -> Self {
         Self {

@@ -13,6 +13,7 @@ use super::{
     matcher::Matcher,
     schedule::Schedule,
     stage::{self, Struck},
+    tcp::{self, Written},
 };
 use crate::fault::{
     self, Fault,
@@ -25,6 +26,7 @@ pub(super) struct Profile {
     pub(super) name: Option<String>,
     pub(super) seed: Option<(At, u64)>,
     pub(super) aliases: Vec<Alias>,
+    pub(super) tcp: Vec<Written>,
     pub(super) rules: Vec<Rule>,
 }
 
@@ -37,6 +39,8 @@ pub(super) struct Rule {
     pub(super) schedule: Schedule,
     pub(super) faults: Vec<Box<dyn Fault>>,
     pub(super) struck: Struck,
+    /// Whether it strikes TCP connections of which nothing is read, too.
+    pub(super) on_wires: bool,
     /// A hash of all that was written, but for blanks and comments.
     pub(super) written: u64,
 }
@@ -49,14 +53,18 @@ impl Profile {
             let complaint = Complaint::new(document.at, "the profile is empty");
             return note.take(Err(complaint.help("a profile that does nothing says so: `rules: []`")));
         }
-        let fields = note.take(document.fields("the profile", &["name", "seed", "services", "rules"]))?;
+        let fields = note.take(document.fields("the profile", &["name", "seed", "services", "tcp", "rules"]))?;
         let name = note.take(fields.optional("name").and_then(|node| node.map(read_profile_name).transpose()));
         let seed = note.take(fields.optional("seed").and_then(|node| node.map(read_seed).transpose()));
         let aliases = note.take(fields.optional("services").and_then(|node| node.map(Alias::read).transpose()));
+        let entries = note.take(fields.optional("tcp").and_then(|node| node.map(tcp::read_list).transpose()));
+        let entries = entries.flatten().unwrap_or_default();
+        let tcp = entries.iter().filter_map(|node| note.take(Written::read(node))).collect();
         let rules =
             note.take(fields.required("rules").map_err(none_on_purpose).and_then(read_rules)).unwrap_or_default();
         let rules = rules.iter().filter_map(|node| Rule::read(node, &mut note)).collect();
-        Some(Self { name: name.flatten(), seed: seed.flatten(), aliases: aliases.flatten().unwrap_or_default(), rules })
+        let aliases = aliases.flatten().unwrap_or_default();
+        Some(Self { name: name.flatten(), seed: seed.flatten(), aliases, tcp, rules })
     }
 }
 
@@ -73,7 +81,8 @@ impl Rule {
         let (matcher, schedule) = (matcher?.unwrap_or_default(), schedule?.unwrap_or_default());
         let (fault_at, faults) = faults?;
         let struck = note.take(stage::struck(fault_at, &faults, &matcher, &schedule))?;
-        Some(Self { name, name_at, matcher, schedule, faults, struck, written: hash(node) })
+        let on_wires = stage::is_on_wires(struck, &faults, &matcher, &schedule);
+        Some(Self { name, name_at, matcher, schedule, faults, struck, on_wires, written: hash(node) })
     }
 }
 
@@ -139,17 +148,17 @@ fn read_rules(node: &Node) -> Result<&[Node], Complaint> {
     }
 }
 
-/// Rule names travel in a response header and in ledger lines, so they are plain words.
-fn read_name(node: &Node) -> Result<(At, RuleName), Complaint> {
+/// Names travel in a response header and in ledger lines, so they are plain words.
+pub(super) fn read_name(node: &Node) -> Result<(At, RuleName), Complaint> {
     let word = node.word("a name")?;
     let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | ':' | '/');
     if word.len() > MAX_NAME {
-        return Err(Complaint::new(node.at, format!("a rule's name has at most {MAX_NAME} characters")));
+        return Err(Complaint::new(node.at, format!("a name has at most {MAX_NAME} characters")));
     }
     if !word.is_empty() && word.chars().all(allowed) {
         return Ok((node.at, RuleName::from(word)));
     }
-    let complaint = Complaint::new(node.at, format!("`{word}` is not a rule's name: letters, digits and `-_.:/` only"));
+    let complaint = Complaint::new(node.at, format!("`{word}` is not a name: letters, digits and `-_.:/` only"));
     let plain = word.replace(' ', "-");
     Err(if !plain.is_empty() && plain.chars().all(allowed) {
         complaint.help(format!("write `{plain}`"))

@@ -15,6 +15,19 @@ pub struct Seen<'a> {
     pub body: &'a [u8],
     /// The address it came from, where it came over a network.
     pub peer: Option<IpAddr>,
+    /// The port it goes to, where it names one.
+    pub port: Option<u16>,
+    /// The address it goes to, where that is told beside its host.
+    pub address: Option<IpAddr>,
+    /// The `tcp:` entry that it came to, if this is a connection to one.
+    pub tcp: Option<&'a str>,
+}
+
+impl<'a> Seen<'a> {
+    /// What a request tells by itself.
+    pub fn new(request: &'a AwsRequest, head: Head<'a>) -> Self {
+        Self { request, head, body: b"", peer: None, port: None, address: None, tcp: None }
+    }
 }
 
 #[cfg(test)]
@@ -30,6 +43,6 @@ pub(crate) mod tests {
     /// A request of which nothing is known but what it means.
     pub(crate) fn seen(request: &AwsRequest) -> Seen<'_> {
         let head = Head { method: &Method::POST, host: "localhost", path: "/", query: None, headers: &NO_HEADERS };
-        Seen { request, head, body: b"", peer: None }
+        Seen::new(request, head)
     }
 }

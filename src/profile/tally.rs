@@ -8,6 +8,7 @@ use super::{
     plan::Rule,
     schedule::Per,
     skip::{self, Skip},
+    stage::Struck,
     state::RuleState,
 };
 
@@ -35,6 +36,8 @@ pub struct RuleTally {
     /// Its `match` in words: `dynamodb PutItem in us-east-1`.
     about: String,
     per: Per,
+    /// Whether it is about connections, not about requests.
+    of_connections: bool,
 }
 
 impl RuleTally {
@@ -56,6 +59,7 @@ impl RuleTally {
                 .collect(),
             about: rule.matcher().to_string(),
             per: rule.schedule().per,
+            of_connections: rule.struck() == Struck::Tcp,
         }
     }
 
@@ -69,13 +73,14 @@ impl RuleTally {
         if self.fired > 0 {
             return None;
         }
+        let noun = if self.of_connections { "connection" } else { "request" };
         if self.matched == 0 {
             return Some(match self.about.as_str() {
                 "anything" => "no AWS request came".to_owned(),
-                about => format!("no request was {about}"),
+                about => format!("no {noun} was {about}"),
             });
         }
-        let requests = if self.matched == 1 { "1 request".to_owned() } else { format!("{} requests", self.matched) };
+        let requests = if self.matched == 1 { format!("1 {noun}") } else { format!("{} {noun}s", self.matched) };
         Some(match self.passed_over.as_slice() {
             [(_, _, only)] if self.matched == 1 => format!("matched {requests}, but it {only}"),
             [(_, _, only)] => format!("matched {requests}, but all of them {only}"),
@@ -152,6 +157,7 @@ mod tests {
             passed_over: vec![(Skip::Uncounted, 2, String::new())],
             about: String::new(),
             per: Per::Invocation,
+            of_connections: false,
         };
         let told = "passed over 2 that carried no amz-sdk-invocation-id, which `per: invocation` needs";
         assert_eq!(tally.remarks(), [told]);

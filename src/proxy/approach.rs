@@ -63,7 +63,8 @@ fn decide(proxy: &Proxy, connection: &Connection, host: &str, struck: Struck) ->
     }
     let (request, headers) = (AwsRequest::of_host(host), HeaderMap::new());
     let head = Head { method: &Method::CONNECT, host, path: "", query: None, headers: &headers };
-    let seen = Seen { request: &request, head, body: b"", peer: Some(connection.client.ip()) };
+    let port = connection.target.as_ref().map(|target| target.port);
+    let seen = Seen { peer: Some(connection.client.ip()), port, ..Seen::new(&request, head) };
     let verdict = ruling.decide_connection(&seen, struck, proxy.live.now());
     let (rule, instead) = verdict.instead?;
     let ending = match instead {

@@ -14,10 +14,10 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::TlsAcceptor;
 
-use super::carry::{self, Far};
 use super::own::{self, Reason};
 use super::route::{self, Connection};
-use super::{Proxy, Sightings, approach, handle, transparent};
+use super::tcp::Passage;
+use super::{Proxy, Sightings, approach, carry, handle, transparent};
 use crate::aws::host;
 use crate::ledger::Mode;
 use crate::net::body::{ResponseBody, Watched};
@@ -191,7 +191,10 @@ async fn speak_proxy(proxy: Arc<Proxy>, connection: Connection, io: ClientStream
                 if let Some(ending) = ended_at_connect(&proxy, &connection, &request) {
                     return Err(open.end_unanswered(Ending::Connection(ending)).await);
                 }
-                return Ok(connect(proxy, &connection, request).await.map(Watched::unwatched));
+                return match connect(proxy, &connection, request).await {
+                    Ok(answer) => Ok(answer.map(Watched::unwatched)),
+                    Err(ending) => Err(open.end_unanswered(Ending::Connection(ending)).await),
+                };
             }
             handle::handle(proxy, connection, request).await
         }
@@ -231,28 +234,35 @@ fn ended_at_connect<B>(proxy: &Arc<Proxy>, connection: &Connection, request: &Re
     Some(ended.ending)
 }
 
-async fn connect(proxy: Arc<Proxy>, connection: &Connection, request: Request<Incoming>) -> Response<ResponseBody> {
+/// Answers a CONNECT and goes on with its tunnel; or says how a rule ends the connection instead.
+async fn connect(
+    proxy: Arc<Proxy>,
+    connection: &Connection,
+    request: Request<Incoming>,
+) -> Result<Response<ResponseBody>, ConnectionEnding> {
     Sightings::count(&proxy.sightings.connects);
     let Some(authority) = request.uri().authority() else {
-        return own::answer(Reason::BadRequest, "CONNECT needs HOST:PORT");
+        return Ok(own::answer(Reason::BadRequest, "CONNECT needs HOST:PORT"));
     };
     let target = Arc::new(Target::from_authority(Scheme::Https, authority));
     if proxy.is_self(&target.host, target.port) {
-        return own::answer(Reason::Loop, &format!("a tunnel to {target} would lead back to Squall itself"));
+        return Ok(own::answer(Reason::Loop, &format!("a tunnel to {target} would lead back to Squall itself")));
     }
     let connection = Connection { target: Some(Arc::clone(&target)), mode: Mode::Connect, ..connection.clone() };
     let here = Arc::clone(&proxy);
     if proxy.intercepts(&target.host) {
         here.spawn(upgraded(request, move |stream| intercept(proxy, connection, stream)));
-        return connected();
+        return Ok(connected());
     }
-    match carry::reach(&proxy, &target).await {
+    let passage = Passage::open(&proxy, &connection, &target, None).admitted().await?;
+    Ok(match carry::reach(&proxy, &target).await {
         Ok(far) => {
-            here.spawn(upgraded(request, move |stream| through(proxy, connection, target, stream, far)));
+            Sightings::count(&proxy.sightings.tunnels);
+            here.spawn(upgraded(request, move |stream| passage.carry(stream, Some(far))));
             connected()
         }
         Err(e) => own::answer(Reason::UpstreamUnreachable, &format!("cannot reach {target}: {e}")),
-    }
+    })
 }
 
 fn connected() -> Response<ResponseBody> {
@@ -301,25 +311,12 @@ async fn intercept(proxy: Arc<Proxy>, mut connection: Connection, mut stream: Re
         Ok(Ok(None)) | Err(GivenUp::Stopping) => {}
         // Something else, or a client that waits for the server to speak first.
         Ok(Ok(Some(Speech::Other))) | Err(GivenUp::Late(_)) => {
+            Sightings::count(&proxy.sightings.tunnels);
             let stream = Rewind::new(seen.freeze(), stream);
-            match carry::reach(&proxy, &target).await {
-                Ok(far) => carry::carry(&proxy, &connection, &target, stream, far).await,
-                Err(e) => tracing::warn!("cannot reach {target}: {e}"),
-            }
+            Passage::open(&proxy, &connection, &target, None).carry(stream, None).await;
         }
         Ok(Err(e)) => tracing::debug!("{} closed its tunnel to {target}: {e}", connection.client),
     }
-}
-
-/// Inside a CONNECT to anywhere else.
-async fn through(
-    proxy: Arc<Proxy>,
-    connection: Connection,
-    target: Arc<Target>,
-    stream: Rewind<ClientStream>,
-    far: Far,
-) {
-    carry::carry(&proxy, &connection, &target, stream, far).await;
 }
 
 /// The CONNECT authority under the name its ClientHello gives: a client that resolved the name itself connects to an address.

@@ -119,7 +119,8 @@ fn seen<'a>(
     aws: &'a AwsRequest,
     body: &'a [u8],
 ) -> Seen<'a> {
-    Seen { request: aws, head: head(addressed, request), body, peer: Some(connection.client.ip()) }
+    let port = addressed.target.as_ref().map(|target| target.port);
+    Seen { body, peer: Some(connection.client.ip()), port, ..Seen::new(aws, head(addressed, request)) }
 }
 
 /// Decodes a request, looking into its body only where the head leaves a doubt, or a rule asks for what the body alone tells.

@@ -1,7 +1,7 @@
 //! The request path: from an accepted connection to a closed ledger entry.
 //!
 //! [`connection`] takes a connection up to HTTP, [`handle`] carries one exchange through, [`inject`] is the only place where trouble
-//! is made, and [`exchange`] keeps what happened until it can be recorded. [`route`] and [`destination`] say where a request goes. Which service is which is none of this module's business.
+//! is made (but for connections of which nothing is read, which are [`tcp`]'s), and [`exchange`] keeps what happened until it can be recorded. [`route`] and [`destination`] say where a request goes. Which service is which is none of this module's business.
 
 mod ahead;
 mod approach;
@@ -23,25 +23,29 @@ mod past;
 pub mod patience;
 mod resign;
 pub mod route;
+pub mod tcp;
 mod transparent;
 pub mod unread;
 pub mod upgrade;
 
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use self::destination::Destinations;
 use self::identity::Identity;
+use self::tcp::ports::{PortTaken, Ports};
 use crate::aws::{host, link_local, partition};
 use crate::ledger::{Connections, Ledger};
 use crate::net::authority::CertificateAuthority;
 use crate::net::limits::Limits;
 use crate::net::name::{HostName, Permitted};
 use crate::net::upstream::Upstream;
-use crate::profile::Live;
+use crate::profile::{Live, Plan};
 
 /// Everything the request path needs, shared by all connections.
 pub struct Proxy {
@@ -65,6 +69,10 @@ pub struct Proxy {
     pub marked: bool,
     /// Whether everything passes, whatever the plan says: the panic button.
     pub passing: AtomicBool,
+    /// Tells open TCP connections that something else may hold now.
+    pub changes: watch::Sender<()>,
+    /// The ports of `tcp:` entries.
+    pub ports: Ports,
     /// Signs of life that are not exchanges.
     pub sightings: Sightings,
     /// Calls that were asked to wait.
@@ -113,7 +121,29 @@ impl Proxy {
 
     /// Lets everything pass, or no longer. Whether it does now.
     pub fn press_panic_button(&self) -> bool {
-        !self.passing.fetch_not(Ordering::Relaxed)
+        let passes = !self.passing.fetch_not(Ordering::Relaxed);
+        self.changes.send_replace(());
+        passes
+    }
+
+    /// Opens the ports of the plan's `tcp:` entries. Inside a tokio runtime.
+    pub fn open_ports(self: &Arc<Self>) -> Result<(), PortTaken> {
+        self.ports.make_room(self, &self.live.load().plan)
+    }
+
+    /// Puts another plan in the place of the one that rules, with the ports that it asks for. Inside a tokio runtime.
+    pub fn replace(self: &Arc<Self>, plan: Plan) -> Result<(), PortTaken> {
+        self.ports.make_room(self, &plan)?;
+        self.live.replace(plan);
+        self.ports.settle(&self.live.load().plan);
+        self.changes.send_replace(());
+        Ok(())
+    }
+
+    /// The plan goes live only now; see [`Live::begin`].
+    pub fn begin(&self) {
+        self.live.begin();
+        self.changes.send_replace(());
     }
 
     /// Whether this target is one of our own listeners.

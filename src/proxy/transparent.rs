@@ -15,10 +15,11 @@ use bytes::BytesMut;
 use compact_str::ToCompactString as _;
 use tokio::io::AsyncReadExt as _;
 
-use super::Proxy;
 use super::carry::{self, Far};
 use super::connection::{self, GivenUp};
 use super::route::{self, Connection};
+use super::tcp::Passage;
+use super::{Proxy, Sightings};
 use crate::ledger::Mode;
 use crate::net::cut::ConnectionEnding;
 use crate::net::io::ClientIo;
@@ -155,19 +156,10 @@ impl Led {
     /// Carries it through to where it was meant to go, under this name if it gave one.
     async fn carry(self, name: Option<&str>, far: Option<Far>) {
         let scheme = if self.original.port() == 443 { Scheme::Https } else { Scheme::Http };
-        let target = self.target(scheme, name);
-        let far = match far {
-            Some(far) => far,
-            None => match carry::reach(&self.proxy, &target).await {
-                Ok(far) => far,
-                Err(e) => {
-                    tracing::warn!("cannot reach {target}, where {} was going: {e}", self.connection.client);
-                    return self.reset().await;
-                }
-            },
-        };
+        let target = Arc::new(self.target(scheme, name));
+        Sightings::count(&self.proxy.sightings.tunnels);
         let stream = Rewind::new(self.seen.freeze(), self.io);
-        carry::carry(&self.proxy, &self.connection, &target, stream, far).await;
+        Passage::open(&self.proxy, &self.connection, &target, None).carry(stream, far).await;
     }
 
     /// The far end that the client means, at the address it had found.

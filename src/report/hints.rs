@@ -24,7 +24,8 @@ pub struct Hints {
 impl Hints {
     /// The likely reasons why no AWS request was seen, likeliest first, each one sentence or two; none if one was seen.
     pub fn why_no_requests(&self, summary: &Summary) -> Vec<String> {
-        if summary.exchanges.aws > 0 {
+        // A run may be about connections alone.
+        if summary.exchanges.aws > 0 || !summary.tcp.is_empty() {
             return Vec::new();
         }
         let mut why = self.seen_instead(summary);

@@ -7,6 +7,7 @@ mod hints;
 mod json;
 mod runtime;
 mod table;
+mod tcp;
 mod text;
 
 pub use hints::Hints;

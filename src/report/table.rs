@@ -23,16 +23,22 @@ pub enum Borders {
     Utf8,
 }
 
+impl Layout {
+    pub(super) fn apply(self, table: &mut Table) {
+        table.load_style(match self.borders {
+            Borders::Ascii => presets::ASCII_MARKDOWN,
+            Borders::Utf8 => presets::UTF8_HORIZONTAL_ONLY,
+        });
+        if let Some(width) = self.width {
+            table.set_content_arrangement(ContentArrangement::Dynamic).set_width(width);
+        }
+    }
+}
+
 /// A row per operation.
 pub(super) fn table(operations: &[OperationRow], layout: Layout) -> Table {
     let mut table = Table::new();
-    table.load_style(match layout.borders {
-        Borders::Ascii => presets::ASCII_MARKDOWN,
-        Borders::Utf8 => presets::UTF8_HORIZONTAL_ONLY,
-    });
-    if let Some(width) = layout.width {
-        table.set_content_arrangement(ContentArrangement::Dynamic).set_width(width);
-    }
+    layout.apply(&mut table);
     table.set_header(COLUMNS);
     for row in operations {
         table.add_row(cells(row));

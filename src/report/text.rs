@@ -4,6 +4,7 @@ use std::fmt::{self, Write as _};
 
 use super::Hints;
 use super::table::{Layout, table, time};
+use super::tcp;
 use crate::ledger::{InvocationTotals, ItemsLine, RuleLine, Summary};
 
 /// The report, lines ended by `\n`, the last one too.
@@ -19,6 +20,7 @@ fn write(out: &mut String, summary: &Summary, hints: &Hints, layout: Layout) -> 
     if !summary.operations.is_empty() {
         writeln!(out, "{}", table(&summary.operations, layout))?;
     }
+    tcp::tell(out, &summary.tcp, layout)?;
     calls(out, &summary.invocations)?;
     by_rules(out, summary)?;
     trouble(out, summary)?;

@@ -38,6 +38,7 @@ mod sdk;
 mod sigv4;
 mod supervise;
 mod support;
+mod tcp;
 mod timing;
 mod tls;
 mod transparent;

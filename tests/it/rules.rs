@@ -82,7 +82,7 @@ fn decide(plan: &Plan, states: &RuleStates, line: &str) -> (Verdict, String) {
     }
     let headers = HeaderMap::new();
     let head = Head { method: &Method::POST, host: "", path: "/", query: None, headers: &headers };
-    let (verdict, fates) = plan.trace(states, &Seen { request: &request, head, body: b"", peer: None }, now);
+    let (verdict, fates) = plan.trace(states, &Seen::new(&request, head), now);
     let told = told(&verdict, &fates);
     (verdict, told)
 }

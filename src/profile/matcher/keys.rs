@@ -1,13 +1,15 @@
 //! The keys that `match` and `not` share.
 
+mod told;
+
 use std::fmt;
 
-use compact_str::CompactString;
+use compact_str::{CompactString, ToCompactString as _};
 use http::HeaderName;
 use smallvec::SmallVec;
 
 use super::{
-    Misfit, any,
+    Misfit,
     pattern::{Pattern, any_fits},
     read,
 };
@@ -18,7 +20,7 @@ use crate::{
         request::Reading,
         resource::Resource,
     },
-    fault::written::{Complaint, Fields, Node},
+    fault::written::{At, Complaint, Fields, Node},
     profile::seen::Seen,
     units::Ordinals,
 };
@@ -36,7 +38,9 @@ pub(in crate::profile) const KEYS: &[(&str, &str)] = &[
     ("access_key", "The ids of the keys that requests are signed with."),
     ("principal", "The keys that requests are signed with, or the accounts those are of."),
     ("client", "Who asks: by `user_agent`, or by the values of header fields."),
-    ("host", "The hosts that requests were sent to, without port."),
+    ("host", "The hosts that requests and TCP connections go to, without port."),
+    ("port", "The ports that requests and TCP connections go to: 5432, or 9092..9094."),
+    ("tcp", "The `tcp:` entries that connections came to, by name."),
     ("method", "The HTTP methods."),
     ("path", "The paths, as they were sent and without query."),
     ("body", "Members of the body, by name or JSON pointer, and their values."),
@@ -56,6 +60,8 @@ pub(super) struct Keys {
     user_agents: Option<Vec<Pattern>>,
     headers: Vec<(HeaderName, Vec<Pattern>)>,
     hosts: Option<Vec<Pattern>>,
+    ports: Option<Vec<Ordinals>>,
+    tcp: Option<Vec<(At, Pattern)>>,
     methods: Option<Vec<Pattern>>,
     paths: Option<Vec<Pattern>>,
     body: Vec<(Pointer, Vec<Pattern>)>,
@@ -115,11 +121,20 @@ impl Keys {
         keys.access_keys = patterns(fields, "access_key", read::access_key)?;
         keys.principals = patterns(fields, "principal", read::principal)?;
         keys.hosts = patterns(fields, "host", read::host)?;
+        if let Some(node) = fields.optional("port")? {
+            keys.ports = Some(node.any_of()?.iter().map(read::port).collect::<Result<_, _>>()?);
+        }
+        if let Some(node) = fields.optional("tcp")? {
+            let entry = |node: &Node| Ok((node.at, read::tcp(node)?));
+            keys.tcp = Some(node.any_of()?.iter().map(entry).collect::<Result<_, _>>()?);
+        }
         keys.methods = patterns(fields, "method", read::method)?;
         keys.paths = patterns(fields, "path", read::path)?;
         keys.body = fields.optional("body")?.map(read::body).transpose()?.unwrap_or_default();
-        let of_head = ["region", "attempt", "access_key", "principal", "method", "path", "host", "client"].into_iter();
-        keys.are_about_head = of_head.map(|key| fields.optional(key)).any(|key| key.is_ok_and(|node| node.is_some()));
+        let of_head =
+            ["region", "attempt", "access_key", "principal", "method", "path", "host", "port", "tcp", "client"];
+        keys.are_about_head =
+            of_head.into_iter().map(|key| fields.optional(key)).any(|key| key.is_ok_and(|node| node.is_some()));
         Ok(keys)
     }
 
@@ -167,7 +182,19 @@ impl Keys {
             .or_else(|| {
                 let patterns = self.hosts.as_deref()?;
                 let host = CompactString::from_str_to_lowercase(head.host);
-                misfit("host", Some(patterns), Some(host.as_str()).filter(|host| !host.is_empty()))
+                let address = seen.address.map(|address| address.to_compact_string());
+                let hosts = [Some(host), address];
+                misfit(
+                    "host",
+                    Some(patterns),
+                    hosts.iter().flatten().map(CompactString::as_str).filter(|h| !h.is_empty()),
+                )
+            })
+            .or_else(|| misfit_of_port(self.ports.as_deref(), seen.port))
+            .or_else(|| {
+                let entries = self.tcp.as_deref()?;
+                let fits = seen.tcp.is_some_and(|name| entries.iter().any(|(_, pattern)| pattern.fits(name)));
+                if fits { None } else { Some(Misfit { key: "tcp", unknown: seen.tcp.is_none() }) }
             })
             .or_else(|| {
                 let patterns = self.user_agents.as_deref()?;
@@ -235,6 +262,22 @@ impl Keys {
         given.into_iter().find(|(_, given)| *given).map(|(key, _)| key)
     }
 
+    /// The first key that is about AWS, of those that a host's name tells.
+    pub(super) fn about_aws(&self) -> Option<&'static str> {
+        let given = [("service", self.services.is_some()), ("region", self.regions.is_some())];
+        given.into_iter().find(|(_, given)| *given).map(|(key, _)| key)
+    }
+
+    /// The `tcp:` entries they name, if they do.
+    pub(super) fn tcp(&self) -> Option<&[(At, Pattern)]> {
+        self.tcp.as_deref()
+    }
+
+    /// Whether they say where connections go.
+    pub(super) fn name_far_ends(&self) -> bool {
+        self.hosts.is_some() || self.ports.is_some() || self.tcp.is_some()
+    }
+
     /// Whether they hold wherever others hold, as far as that shows: of services and operations by what they are, of all else by how it
     /// is written.
     pub(super) fn cover(&self, other: &Self) -> bool {
@@ -252,6 +295,8 @@ impl Keys {
         .into_iter()
         .all(|(own, others)| own.is_none() || own == others)
             && (self.attempts.is_none() || self.attempts == other.attempts)
+            && (self.ports.is_none() || self.ports == other.ports)
+            && (self.tcp.is_none() || self.tcp == other.tcp)
             && (self.headers.is_empty() || self.headers == other.headers)
             && (self.body.is_empty() || self.body == other.body)
             && self.cover_operations(other)
@@ -310,6 +355,12 @@ fn misfit_of_attempt(ranges: Option<&[Ordinals]>, attempt: Option<u32>) -> Optio
     if fits { None } else { Some(Misfit { key: "attempt", unknown: attempt.is_none() }) }
 }
 
+fn misfit_of_port(ranges: Option<&[Ordinals]>, port: Option<u16>) -> Option<Misfit> {
+    let ranges = ranges?;
+    let fits = port.is_some_and(|port| ranges.iter().any(|range| range.contains(u64::from(port))));
+    if fits { None } else { Some(Misfit { key: "port", unknown: port.is_none() }) }
+}
+
 fn patterns(
     fields: &Fields<'_>,
     key: &str,
@@ -320,41 +371,6 @@ fn patterns(
 
 fn words(node: &Node) -> Result<Vec<String>, Complaint> {
     node.any_of()?.iter().map(|node| node.word("a word").map(str::to_owned)).collect()
-}
-
-/// In words for people: `dynamodb PutItem or Batch* in us-east-1 on attempt 1..2`; `anything` without keys.
-impl fmt::Display for Keys {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match (self.words.services.as_slice(), self.words.operations.as_slice()) {
-            ([], []) => f.write_str(ANYTHING)?,
-            (services, []) => f.write_str(&any(services))?,
-            ([], operations) => f.write_str(&any(operations))?,
-            (services, operations) => write!(f, "{} {}", any(services), any(operations))?,
-        }
-        for (patterns, joint) in [
-            (&self.resources, "of"),
-            (&self.regions, "in"),
-            (&self.accounts, "in account"),
-            (&self.access_keys, "signed by"),
-            (&self.principals, "as"),
-            (&self.user_agents, "from"),
-            (&self.hosts, "at"),
-            (&self.methods, "by"),
-            (&self.paths, "to"),
-        ] {
-            patterns.as_ref().map_or(Ok(()), |patterns| write!(f, " {joint} {}", any(patterns)))?;
-        }
-        for (name, patterns) in &self.headers {
-            write!(f, " with {name}: {}", any(patterns))?;
-        }
-        for (pointer, patterns) in &self.body {
-            write!(f, " with {pointer} {} in its body", any(patterns))?;
-        }
-        if let Some(attempts) = &self.attempts {
-            write!(f, " on attempt {}", any(attempts))?;
-        }
-        Ok(())
-    }
 }
 
 /// A set of things that live as long as the program, by address: sorted, so that looking up costs a few comparisons.

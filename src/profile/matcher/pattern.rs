@@ -6,15 +6,15 @@ use crate::units::wildcard;
 
 /// A text with wildcards: `*` for any run of characters, `?` for one.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub(super) struct Pattern(pub(super) String);
+pub(in crate::profile) struct Pattern(pub(super) String);
 
 impl Pattern {
-    pub(super) fn is_literal(&self) -> bool {
+    pub(in crate::profile) fn is_literal(&self) -> bool {
         !self.0.contains(['*', '?'])
     }
 
     /// Whether a text fits.
-    pub(super) fn fits(&self, text: &str) -> bool {
+    pub(in crate::profile) fn fits(&self, text: &str) -> bool {
         wildcard::fits(&self.0, text)
     }
 }

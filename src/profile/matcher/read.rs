@@ -7,6 +7,7 @@ use super::pattern::Pattern;
 use crate::aws::catalog::{self, Operation, Service};
 use crate::aws::member::Pointer;
 use crate::fault::written::{Complaint, Content, Node, nearest};
+use crate::units::Ordinals;
 
 pub(super) fn services(node: &Node) -> Result<Vec<&'static Service>, Complaint> {
     let pattern = Pattern(node.word("a service")?.to_owned());
@@ -123,6 +124,20 @@ pub(super) fn principal(node: &Node) -> Result<Pattern, Complaint> {
         return Err(complaint.help("write an access key id, or the twelve digits of the caller's account"));
     }
     access_key(node)
+}
+
+/// A port, or a range of them.
+pub(super) fn port(node: &Node) -> Result<Ordinals, Complaint> {
+    let ports: Ordinals = node.parse("a port or a range")?;
+    if ports.ends().1 <= u64::from(u16::MAX) {
+        return Ok(ports);
+    }
+    Err(Complaint::new(node.at, format!("there is no port {}; the last is {}", ports.ends().1, u16::MAX)))
+}
+
+/// The name of a `tcp:` entry.
+pub(super) fn tcp(node: &Node) -> Result<Pattern, Complaint> {
+    Ok(Pattern(node.word("the name of a `tcp:` entry")?.to_owned()))
 }
 
 /// Any text.

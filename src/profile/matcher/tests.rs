@@ -176,7 +176,7 @@ fn what_exists_nowhere_is_answered_with_what_does() {
             "{not: {not: {service: s3}}}",
             "unknown key `not` in `not`",
             Some(
-                "known here: service, operation, region, resource, account, access_key, principal, client, host, method, path, body, attempt",
+                "known here: service, operation, region, resource, account, access_key, principal, client, host, port, tcp, method, path, body, attempt",
             ),
         ),
         ("{account: 123}", "`123` is not an account; write it with its twelve digits, or as in `1234*`", None),
@@ -221,7 +221,7 @@ fn sent(fields: &[(&'static str, &'static str)], check: impl FnOnce(Seen<'_>)) {
     let request = request("s3", "PutObject");
     let host = "Data.s3.amazonaws.com";
     let head = Head { method: &Method::PUT, host, path: "/in/1", query: Some("x=y"), headers: &headers };
-    check(Seen { request: &request, head, body: b"", peer: None });
+    check(Seen::new(&request, head));
 }
 
 #[test]

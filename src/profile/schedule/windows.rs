@@ -18,6 +18,17 @@ impl Windows {
     }
 }
 
+impl Windows {
+    /// The first moment behind this one at which one of them begins or ends.
+    pub(in crate::profile) fn next_change(self, moment: Duration) -> Duration {
+        let (every, length) = (self.every.duration(), self.length.duration());
+        let passed = moment.as_nanos() % every.as_nanos();
+        let passed = Duration::from_nanos(u64::try_from(passed).unwrap_or(u64::MAX));
+        let begun = moment.saturating_sub(passed);
+        begun + if passed < length { length } else { every }
+    }
+}
+
 impl FromStr for Windows {
     type Err = String;
 

@@ -14,6 +14,7 @@ pub(crate) struct Serving {
     dir: tempfile::TempDir,
     pub(crate) address: SocketAddr,
     pub(crate) trust_anchor: String,
+    ready: Value,
 }
 
 /// In front of the emulator at this port of this machine, with these arguments beside.
@@ -32,7 +33,7 @@ pub(crate) fn serve(upstream: u16, more: &[String]) -> Serving {
     }
     let ready: Value = serde_json::from_slice(&std::fs::read(&ready).unwrap()).unwrap();
     let trust_anchor = std::fs::read_to_string(ready["ca"].as_str().unwrap()).unwrap();
-    Serving { child, dir, address: ready["listen"][0].as_str().unwrap().parse().unwrap(), trust_anchor }
+    Serving { child, dir, address: ready["listen"][0].as_str().unwrap().parse().unwrap(), trust_anchor, ready }
 }
 
 impl Serving {
@@ -46,6 +47,11 @@ impl Serving {
     /// How many descriptors it has open.
     pub(crate) fn descriptors(&self) -> usize {
         std::fs::read_dir(self.proc("fd")).unwrap().count()
+    }
+
+    /// What its ready file says.
+    pub(crate) fn ready(&self) -> &Value {
+        &self.ready
     }
 
     /// What it has said so far.

@@ -184,6 +184,13 @@ impl Squall {
         self.running.proxy()
     }
 
+    /// Where the `tcp:` entry of this name listens.
+    pub(crate) fn tcp(&self, name: &str) -> SocketAddr {
+        let ruling = self.proxy().live.load();
+        let entry = ruling.plan.tcp().iter().find(|entry| entry.name == name).unwrap();
+        self.proxy().ports.address(entry).unwrap()
+    }
+
     /// Ends it; what it knows can then be asked.
     pub(crate) async fn finish(self) -> Finished {
         self.running.finish().await

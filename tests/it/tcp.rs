@@ -1,0 +1,7 @@
+//! TCP faults on connections of which nothing is read: by `tcp:` entries, and through CONNECT.
+
+mod far;
+mod lasting;
+mod outage;
+mod plan;
+mod struck;
