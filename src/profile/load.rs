@@ -197,6 +197,13 @@ fn check_tcp(profiles: &[(&Source, Profile)], problems: &mut Vec<Problem>) {
             seen.push(written);
         }
     }
+    let entries: Vec<&TcpEntry> = seen.iter().map(|written| &written.entry).collect();
+    for (source, profile) in profiles {
+        for written in profile.tcp.iter().filter(|written| written.entry.leads_in_a_circle(&entries)) {
+            let message = format!("`{}` leads to itself by way of other `tcp` entries", written.entry.name);
+            problems.push(Problem::error(source, Complaint::new(written.listen_at, message)));
+        }
+    }
     let names = || seen.iter().map(|written| written.entry.name.as_str());
     for (source, profile) in profiles {
         for (at, pattern) in profile.rules.iter().flat_map(|rule| rule.matcher.tcp_entries()) {
@@ -259,6 +266,8 @@ const READY_MADE: &[(&str, &str)] = &[
     ("lambda-concurrency", include_str!("../../profiles/lambda-concurrency.yaml")),
     ("lost-replies", include_str!("../../profiles/lost-replies.yaml")),
     ("pagination-expiry", include_str!("../../profiles/pagination-expiry.yaml")),
+    ("postgres-outage", include_str!("../../profiles/postgres-outage.yaml")),
+    ("redis-slow", include_str!("../../profiles/redis-slow.yaml")),
     ("region-outage", include_str!("../../profiles/region-outage.yaml")),
     ("s3-multipart-200-error", include_str!("../../profiles/s3-multipart-200-error.yaml")),
     ("s3-slowdown", include_str!("../../profiles/s3-slowdown.yaml")),

@@ -47,7 +47,7 @@ impl Written {
             listen: read_listen(listen)?,
             upstream: read_far_end(upstream)?,
         };
-        if entry.leads_back() {
+        if entry.leads_to(&entry) {
             return Err(Complaint::new(upstream.at, "the entry would lead to itself")
                 .help("`listen` is Squall's own port, `upstream` the one behind it"));
         }
@@ -56,12 +56,25 @@ impl Written {
 }
 
 impl TcpEntry {
-    /// Whether it leads to where it listens.
-    fn leads_back(&self) -> bool {
-        let is_here = self.upstream.host.parse::<IpAddr>().map_or(self.upstream.host == "localhost", |ip| {
-            ip == self.listen.ip() || (self.listen.ip().is_unspecified() && ip.is_loopback())
+    /// Whether it leads to where another (or itself) listens, as far as what is written shows that.
+    fn leads_to(&self, other: &Self) -> bool {
+        let is_there = self.upstream.host.parse::<IpAddr>().map_or(self.upstream.host == "localhost", |ip| {
+            ip == other.listen.ip() || (other.listen.ip().is_unspecified() && ip.is_loopback())
         });
-        is_here && self.listen.port() != 0 && self.upstream.port == self.listen.port()
+        is_there && other.listen.port() != 0 && self.upstream.port == other.listen.port()
+    }
+
+    /// Whether it leads to itself by way of others.
+    pub(super) fn leads_in_a_circle(&self, all: &[&Self]) -> bool {
+        let mut at = self;
+        for _ in all {
+            let Some(next) = all.iter().find(|next| at.leads_to(next)) else { return false };
+            if next.name == self.name {
+                return true;
+            }
+            at = next;
+        }
+        false
     }
 }
 

@@ -145,7 +145,7 @@ fn seen() -> String {
 }
 
 /// As a profile has it.
-fn in_yaml(value: &Value) -> String {
+pub(crate) fn in_yaml(value: &Value) -> String {
     match value {
         Value::Array(items) => format!("[{}]", items.iter().map(in_yaml).collect::<Vec<_>>().join(", ")),
         Value::Object(map) => {

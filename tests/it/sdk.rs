@@ -104,6 +104,8 @@ fn run_case(language: &Language, runner: &Runner, emulators: &Emulators, case: &
     command.current_dir(&tmp).envs([("HOME", &home), ("TMPDIR", &tmp)]);
     command.env("SQUALL", env!("CARGO_BIN_EXE_squall")).env("CASE", case).env("PYTHON", &emulators.moto);
     command.envs(emulators.ministack.iter().map(|python| ("MINISTACK", python)));
+    // What a case needs beside its SDK may be missing only where nothing is asked for.
+    command.env("SQUALL_SDKS", std::env::var_os("SQUALL_SDKS").unwrap_or_default());
     command.stdin(Stdio::null()).stdout(file.try_clone().unwrap()).stderr(file);
     let started = clock::now();
     let verdict = run_to_end(&mut command, MOST);

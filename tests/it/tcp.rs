@@ -3,5 +3,6 @@
 mod far;
 mod lasting;
 mod outage;
+mod page;
 mod plan;
 mod struck;

@@ -25,6 +25,9 @@ class Serving:
         self.ca = ca
         self.summary = None
         self.report = None
+        self.ready = None
+        self.told = None
+        self.hang_up = None
 
 
 @contextmanager
@@ -41,6 +44,8 @@ def serve(upstream, *options):
             try:
                 state = wait_for(ready, process, told)
                 serving = Serving(f"http://{state['listen'][0]}", state["ca"])
+                serving.ready, serving.told = state, told
+                serving.hang_up = lambda: process.send_signal(signal.SIGHUP)
                 yield serving
                 process.send_signal(signal.SIGTERM)
                 out, _ = process.communicate(timeout=30)

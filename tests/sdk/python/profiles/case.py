@@ -16,6 +16,8 @@ from botocore.exceptions import ClientError
 
 from common import chain, clients, emulator, squall
 
+# What is not AWS's: see ../tcp.
+DATABASES = ["postgres-outage", "redis-slow"]
 ITEM = {"id": {"S": "1"}}
 TABLE = {
     "BillingMode": "PAY_PER_REQUEST",
@@ -31,7 +33,7 @@ def main():
         prepare(clients.at(moto))
         wrong = list(pool.map(lambda name: checked(name, bedrock if name.startswith("bedrock") else moto), CHECKS))
     told = subprocess.run([squall.SQUALL, "profiles", "--output", "json"], capture_output=True, check=True).stdout
-    missing = {profile["name"] for profile in json.loads(told)} - set(CHECKS)
+    missing = {profile["name"] for profile in json.loads(told)} - set(CHECKS) - set(DATABASES)
     assert not missing, f"no case for {missing}"
     assert not any(wrong), "\n".join(filter(None, wrong))
 
