@@ -1,5 +1,6 @@
 //! The command line, as clap understands it. Only parsing: nothing is opened, bound or started here.
 
+mod iptables;
 mod proxy;
 mod trust;
 
@@ -11,6 +12,7 @@ use clap::{ArgAction, Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
 use crate::aws::catalog;
 use crate::units::Millis;
 
+pub use self::iptables::{Block, IptablesArgs, Ports};
 pub use self::proxy::{LimitArgs, Place, ProxyArgs, Upstreamed};
 pub use self::trust::{
     AuthorityArgs, CaArgs, CaCommand, CompletionsArgs, EnvArgs, ExportArgs, Format, ManArgs, Shell, ShowArgs,
@@ -71,6 +73,9 @@ pub enum Command {
     /// Print the variables that lead a shell's programs through Squall, for the shell to eval.
     #[command(after_help = ENV_HELP)]
     Env(EnvArgs),
+    /// Print the rules of the kernel's that lead a machine's (or pod's) connections to Squall, for a shell to run as root.
+    #[command(after_help = IPTABLES_HELP)]
+    Iptables(IptablesArgs),
     /// Print a shell's completions of this command line.
     Completions(CompletionsArgs),
     /// Print the manual page.
@@ -329,6 +334,13 @@ Examples:
   squall env --shell fish | source
   squall env --shell powershell | Invoke-Expression
   squall env --shell dotenv > .env";
+
+const IPTABLES_HELP: &str = "\
+Examples:
+  squall iptables --uid squall | sudo sh
+  squall iptables --uid squall --remove | sudo sh
+  squall iptables --nft --mark 0x77 --ports all | sudo sh      # with: squall serve --mark 0x77
+  squall iptables --tproxy | sudo sh                           # with: squall serve --listen tproxy:0.0.0.0:4577";
 
 const ERROR_HELP: &str = "\
 Idioms: throttle, internal, unavailable, timeout, access_denied, expired_token, invalid_credentials, signature, not_found, conflict, validation,

@@ -31,6 +31,7 @@ fn main() -> ExitCode {
         Command::Exec(args) => command::child::exec(&args),
         Command::Explain(args) => command::explain::main(&args),
         Command::Faults(args) => command::faults::main(&args),
+        Command::Iptables(args) => command::iptables::main(&args),
         Command::Man(args) => command::definitions::man(&args),
         Command::Profiles(args) => command::profiles::main(&args),
         Command::Run(args) => command::run::main(&args),

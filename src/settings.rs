@@ -20,6 +20,7 @@ use crate::net::authority::CertificateAuthority;
 use crate::net::connect::Roots;
 use crate::net::dial::Dialer;
 use crate::net::limits::Limits;
+use crate::net::listen::Door;
 use crate::net::name::Permitted;
 use crate::net::target::Target;
 use crate::net::tls;
@@ -73,7 +74,7 @@ pub enum Listen {
         or_free_port: bool,
     },
     /// Exactly these.
-    Exactly(Vec<SocketAddr>),
+    Exactly(Vec<Door>),
 }
 
 impl Listen {
@@ -83,7 +84,7 @@ impl Listen {
         is_here
             && match self {
                 Self::Default { .. } => proxy.port == DEFAULT_PORT,
-                Self::Exactly(addresses) => addresses.iter().any(|address| address.port() == proxy.port),
+                Self::Exactly(places) => places.iter().any(|place| place.address.port() == proxy.port),
             }
     }
 }
@@ -118,6 +119,9 @@ impl Settings {
         let roots = Roots::SystemAnd(extra_roots);
         let via = via(args.via.as_deref(), &roots)?.filter(|via| !listen.includes(via.proxy()));
         let dialer = Dialer::new(args.resolve.iter().cloned()).within(limits.connect).through(via);
+        let dialer = dialer
+            .marking(args.mark)
+            .context("--mark needs the capability CAP_NET_ADMIN; exempt Squall by its uid instead")?;
         Ok(Self {
             listen,
             plan,
@@ -140,7 +144,7 @@ impl Settings {
     /// A proxy of this process's own use: in front of `emulator`, which `roots` vouch for, on a free port, with nothing kept.
     pub fn for_emulator(plan: Plan, emulator: Target, roots: Vec<CertificateDer<'static>>) -> Result<Self> {
         Ok(Self {
-            listen: Listen::Exactly(vec![(Ipv4Addr::LOCALHOST, 0).into()]),
+            listen: Listen::Exactly(vec![SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into()]),
             plan,
             sources: Vec::new(),
             authority: CertificateAuthority::create(permitted(&[]))?,

@@ -1,6 +1,5 @@
 //! What `run` and `serve` share: where to listen, where requests go, what goes wrong, which authority signs, what bounds hold.
 
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -11,6 +10,7 @@ use crate::aws::catalog::{self, Service};
 use crate::fault::written::nearest;
 use crate::net::dial::Resolve;
 use crate::net::limits::Limits;
+use crate::net::listen::Door;
 use crate::net::target::Target;
 use crate::proxy::destination::Destination;
 use crate::units::Millis;
@@ -21,9 +21,10 @@ pub struct ProxyArgs {
     /// Read from this file (YAML) what no flag and no variable says; its keys are the names of flags.
     #[arg(long, value_name = "FILE")]
     pub settings: Option<PathBuf>,
-    /// Listen here; repeatable [default: port 4577 on 127.0.0.1 and ::1; `run` takes a free port if 4577 is taken].
-    #[arg(long, value_name = "ADDR", value_delimiter = ',')]
-    pub listen: Vec<SocketAddr>,
+    /// Listen here, for clients of all ways (proxy, endpoint, redirected); `transparent:`: only for those that a REDIRECT rule leads
+    /// here; `tproxy:`: a TPROXY rule; repeatable [default: port 4577 on 127.0.0.1 and ::1; `run` takes a free port if 4577 is taken].
+    #[arg(long, value_name = "[MODE:]ADDR", value_delimiter = ',')]
+    pub listen: Vec<Door>,
     /// What should go wrong: a ready-made profile's name or a file, which is reloaded when it changes; repeatable [default: nothing goes
     /// wrong].
     #[arg(long, value_name = "NAME|FILE", value_delimiter = ',')]
@@ -35,6 +36,9 @@ pub struct ProxyArgs {
     /// Go out through this proxy, by CONNECT; what NO_PROXY names is reached without it [default: HTTPS_PROXY of Squall's environment].
     #[arg(long, value_name = "http[s]://[USER:PASSWORD@]HOST:PORT", env = "SQUALL_VIA", hide_env_values = true)]
     pub via: Option<String>,
+    /// Mark the connections that Squall opens (SO_MARK), for `squall iptables --mark` to let them pass; needs CAP_NET_ADMIN.
+    #[arg(long, value_name = "N|0xN", value_parser = parse_mark)]
+    pub mark: Option<u32>,
     /// This host (`*`: each) and port is at this address, whatever DNS says; repeatable.
     #[arg(long, value_name = "HOST:PORT:IP[:PORT]", value_delimiter = ',')]
     pub resolve: Vec<Resolve>,
@@ -150,6 +154,14 @@ fn known_service(name: &str) -> Result<&'static Service, String> {
             .map_or_else(|| "`squall services` lists them".to_owned(), |right| format!("did you mean `{right}`?"));
         format!("there is no service `{name}`; {advice}")
     })
+}
+
+/// Decimal, or hexadecimal behind `0x`; not 0, which every socket has.
+pub(super) fn parse_mark(text: &str) -> Result<u32, String> {
+    let read = text.strip_prefix("0x").map_or_else(|| text.parse(), |hex| u32::from_str_radix(hex, 16));
+    read.ok()
+        .filter(|mark| *mark != 0)
+        .ok_or_else(|| "write a number from 1 to 4294967295, or 0x and it in hexadecimal".to_owned())
 }
 
 fn parse_connections(text: &str) -> Result<usize, String> {

@@ -20,7 +20,7 @@ use crate::aws::catalog::Service;
 use crate::aws::request::AccessKeyId;
 use crate::clock;
 use crate::ledger::{RuleLine, Run};
-use crate::net::listen::Listener;
+use crate::net::listen::{Door, Listener, Meant};
 use crate::net::target::{Scheme, Target};
 use crate::profile::Live;
 use crate::profile::plan::Rule;
@@ -33,6 +33,8 @@ use crate::settings::{DEFAULT_PORT, Listen, Settings};
 pub struct Running {
     proxy: Arc<Proxy>,
     accepting: Vec<JoinHandle<()>>,
+    /// At how many of its addresses clients that name them are served: the first ones.
+    direct: usize,
     /// For client connections.
     room: Arc<Semaphore>,
     started: Instant,
@@ -43,7 +45,9 @@ pub struct Running {
 impl Running {
     /// Binds and starts accepting. Inside a tokio runtime.
     pub fn start(settings: Settings) -> Result<Self> {
-        let listeners = bind(&settings.listen)?;
+        let mut listeners = bind(&settings.listen)?;
+        listeners.sort_by_key(|listener| !listener.is_direct());
+        let direct = listeners.iter().filter(|listener| listener.is_direct()).count();
         let listening: Vec<_> = listeners.iter().map(Listener::address).collect();
         for address in listening.iter().filter(|address| !address.ip().to_canonical().is_loopback()) {
             let how =
@@ -89,7 +93,8 @@ impl Running {
         proxy.ports.share(Arc::clone(&room));
         proxy.open_ports()?;
         let (summary, stand_ins) = (settings.summary, settings.stand_ins);
-        let mut running = Self { proxy, accepting: Vec::new(), room, started: clock::now(), summary, stand_ins };
+        let mut running =
+            Self { proxy, accepting: Vec::new(), direct, room, started: clock::now(), summary, stand_ins };
         listeners.into_iter().for_each(|listener| running.accept_from(listener));
         Ok(running)
     }
@@ -99,9 +104,14 @@ impl Running {
         self.accepting.push(tokio::spawn(accept(Arc::clone(&self.proxy), listener, Arc::clone(&self.room))));
     }
 
-    /// Where it listens; never empty.
+    /// Where it listens; never empty. Where clients that name the address are served, comes first.
     pub fn addresses(&self) -> &[SocketAddr] {
         &self.proxy.listening
+    }
+
+    /// Where it listens for clients that name the address.
+    pub fn direct(&self) -> &[SocketAddr] {
+        &self.addresses()[..self.direct]
     }
 
     /// The shared state.
@@ -116,7 +126,7 @@ impl Running {
 
     /// The proxy's URL, as HTTPS_PROXY and AWS_ENDPOINT_URL take it. A wildcard address is reached through loopback.
     pub fn url(&self) -> String {
-        let address = self.addresses().first().copied().unwrap_or_else(|| DEFAULT_V4.into());
+        let address = self.addresses().first().copied().unwrap_or(DEFAULT_V4);
         let reachable = match address.ip() {
             IpAddr::V4(ip) if ip.is_unspecified() => SocketAddr::new(Ipv4Addr::LOCALHOST.into(), address.port()),
             IpAddr::V6(ip) if ip.is_unspecified() => SocketAddr::new(Ipv6Addr::LOCALHOST.into(), address.port()),
@@ -263,14 +273,14 @@ async fn accept(proxy: Arc<Proxy>, listener: Listener, room: Arc<Semaphore>) {
 
 fn bind(listen: &Listen) -> Result<Vec<Listener>> {
     match listen {
-        Listen::Exactly(addresses) => addresses.iter().map(|address| bind_one(*address)).collect(),
+        Listen::Exactly(doors) => doors.iter().map(|door| bind_one(*door)).collect(),
         Listen::Default { or_free_port } => bind_default(*or_free_port),
     }
 }
 
 fn bind_default(or_free_port: bool) -> Result<Vec<Listener>> {
-    let v4 = match Listener::bind(DEFAULT_V4.into()) {
-        Err(e) if or_free_port && e.kind() == io::ErrorKind::AddrInUse => bind_one((Ipv4Addr::LOCALHOST, 0).into())?,
+    let v4 = match Listener::bind(DEFAULT_V4) {
+        Err(e) if or_free_port && e.kind() == io::ErrorKind::AddrInUse => bind_one(FREE_V4.into())?,
         bound => bound.with_context(|| cannot_listen(DEFAULT_V4.into()))?,
     };
     let v6 = SocketAddr::new(Ipv6Addr::LOCALHOST.into(), v4.address().port());
@@ -279,17 +289,23 @@ fn bind_default(or_free_port: bool) -> Result<Vec<Listener>> {
     Ok([Some(v4), v6].into_iter().flatten().collect())
 }
 
-fn bind_one(address: SocketAddr) -> Result<Listener> {
-    Listener::bind(address).with_context(|| cannot_listen(address))
+fn bind_one(door: Door) -> Result<Listener> {
+    Listener::open(door).map_err(|e| {
+        let is_refused = door.meant == Meant::OurEnd && e.kind() == io::ErrorKind::PermissionDenied;
+        let what = if is_refused { NOT_TRANSPARENT.to_owned() } else { cannot_listen(door) };
+        anyhow::Error::from(e).context(what)
+    })
 }
 
-fn cannot_listen(address: SocketAddr) -> String {
-    format!("cannot listen on {address}; choose another address with --listen (port 0 takes any free one)")
+fn cannot_listen(door: Door) -> String {
+    format!("cannot listen on {door}; choose another address with --listen (port 0 takes any free one)")
 }
 
 /// For what is cut to be dropped: no time at all, unless the machine is very busy.
 const CUTTING: Duration = Duration::from_secs(2);
-const DEFAULT_V4: std::net::SocketAddrV4 = std::net::SocketAddrV4::new(Ipv4Addr::LOCALHOST, DEFAULT_PORT);
+const NOT_TRANSPARENT: &str = "--listen tproxy: needs the capability CAP_NET_ADMIN for a transparent socket; `transparent:` with REDIRECT rules needs none";
+const DEFAULT_V4: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), DEFAULT_PORT);
+const FREE_V4: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 const PASSING: &str =
     "PANIC BUTTON: NOTHING IS INJECTED from now on, everything passes; SIGUSR1 again lets faults come as before";
 const NOT_PASSING: &str = "PANIC BUTTON RELEASED: FAULTS ARE INJECTED AGAIN";

@@ -14,6 +14,7 @@ pub mod error;
 pub mod explain;
 pub mod faults;
 pub mod hints;
+pub mod iptables;
 pub mod keystore;
 pub mod launch;
 pub mod profiles;

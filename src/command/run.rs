@@ -35,6 +35,9 @@ async fn run(args: &RunArgs) -> Result<u8> {
     settings.warnings.iter().for_each(|warning| told::text(warning));
     let sources = std::mem::take(&mut settings.sources);
     let running = Running::start(settings)?;
+    if running.direct().is_empty() {
+        bail!("the program is led to Squall by its name: give a --listen without a mode too");
+    }
     running.obey_panic_button()?;
     let reload = Reload::watch(running.proxy(), &args.proxy, sources);
     running.can_sign_what_it_rewrites().await?;

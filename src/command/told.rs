@@ -52,8 +52,14 @@ static IN_JSON: AtomicBool = AtomicBool::new(false);
 /// Where it listens, where requests go, what will happen to them.
 pub fn start(running: &Running) {
     let proxy = running.proxy();
-    let urls: Vec<_> = running.addresses().iter().map(|address| format!("http://{address}")).collect();
-    line(&format!("listening on {}", urls.join(" and ")));
+    let places = running.addresses().iter().enumerate().map(|(i, address)| {
+        if i < running.direct().len() {
+            format!("http://{address}")
+        } else {
+            format!("{address} (redirected clients alone)")
+        }
+    });
+    line(&format!("listening on {}", places.collect::<Vec<_>>().join(" and ")));
     line(&format!("upstream: {}", upstream_in_words(proxy)));
     for service in running.stand_ins() {
         line(&stand_in(service, &running.url()));

@@ -4,8 +4,10 @@
 //! a namespace whose only way out it is). Where it meant to go is then [`Arrival::original`], and [`Meant`] says how a listener finds
 //! that.
 
+use std::fmt;
 use std::io;
 use std::net::SocketAddr;
+use std::str::FromStr;
 use std::time::Duration;
 
 use socket2::{Domain, Protocol, Socket, Type};
@@ -34,8 +36,19 @@ pub enum Meant {
     Here,
     /// Where our end of the connection is: the socket is transparent, and takes connections to any address.
     OurEnd,
+    /// Where connection tracking says: a REDIRECT rule has led them here. Whoever comes by himself is not served.
+    Redirected,
     /// Where connection tracking says, if a REDIRECT rule led them here; else here.
     Tracked,
+}
+
+/// `[MODE:]ADDR`: an address to listen on, and how clients come there.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Door {
+    /// Port 0 takes any free one.
+    pub address: SocketAddr,
+    /// Without a mode, in all ways but through a transparent socket.
+    pub meant: Meant,
 }
 
 /// A socket that clients reach us on.
@@ -54,7 +67,8 @@ pub struct Held {
 }
 
 impl Held {
-    fn bind(address: SocketAddr, meant: Meant) -> io::Result<Self> {
+    fn bind(door: Door) -> io::Result<Self> {
+        let Door { address, meant } = door;
         let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
         if address.is_ipv6() {
             socket.set_only_v6(true)?;
@@ -62,6 +76,9 @@ impl Held {
         socket.set_reuse_address(true)?;
         // Linux hands the option down to accepted sockets; without it new connections stall for 40 ms.
         socket.set_tcp_nodelay(true)?;
+        if meant == Meant::OurEnd {
+            make_transparent(&socket, address)?;
+        }
         socket.bind(&address.into())?;
         Ok(Self { socket, meant })
     }
@@ -74,22 +91,26 @@ impl Held {
 }
 
 impl Listener {
-    /// Binds and listens, for clients that name the address and for those that a REDIRECT rule leads to it; port 0 takes any free one.
-    /// An IPv6 socket takes IPv6 only.
+    /// Binds and listens, for clients of all ways; port 0 takes any free one. An IPv6 socket takes IPv6 only.
     pub fn bind(address: SocketAddr) -> io::Result<Self> {
-        Held::bind(address, Meant::Tracked)?.listen()
+        Self::open(address.into())
     }
 
-    /// The same for clients that name the address alone.
+    /// The same, for clients that come as the door says.
+    pub fn open(door: Door) -> io::Result<Self> {
+        Held::bind(door)?.listen()
+    }
+
+    /// The same, for clients that name the address alone.
     pub fn bind_here(address: SocketAddr) -> io::Result<Self> {
-        Held::bind(address, Meant::Here)?.listen()
+        Self::open(Door { address, meant: Meant::Here })
     }
 
     /// Stops listening and keeps the port: from now on connections to it are refused.
     pub fn shut(self) -> io::Result<Held> {
         let Self { inner, address, meant } = self;
         drop(inner);
-        Held::bind(address, meant)
+        Held::bind(Door { address, meant })
     }
 
     /// From a socket that is bound and listens already.
@@ -103,6 +124,11 @@ impl Listener {
     /// The bound address.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Whether clients that name its address are served.
+    pub fn is_direct(&self) -> bool {
+        matches!(self.meant, Meant::Here | Meant::Tracked)
     }
 
     /// The next connection. Running out of descriptors is waited out, as accepting again at once would only spin.
@@ -122,15 +148,70 @@ impl Listener {
     }
 }
 
+impl Door {
+    fn mode(self) -> &'static str {
+        match self.meant {
+            Meant::Here | Meant::Tracked => "",
+            Meant::OurEnd => TPROXY,
+            Meant::Redirected => TRANSPARENT,
+        }
+    }
+}
+
+impl From<SocketAddr> for Door {
+    fn from(address: SocketAddr) -> Self {
+        Self { address, meant: Meant::Tracked }
+    }
+}
+
+impl FromStr for Door {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (meant, address) = if let Some(address) = text.strip_prefix(TRANSPARENT) {
+            (Meant::Redirected, address)
+        } else if let Some(address) = text.strip_prefix(TPROXY) {
+            (Meant::OurEnd, address)
+        } else {
+            (Meant::Tracked, text)
+        };
+        let address = address.parse().map_err(|_| {
+            "write IP:PORT or [IPv6]:PORT; in front of it `transparent:` for clients that a REDIRECT rule leads here and no others, or \
+             `tproxy:` for those that a TPROXY rule does"
+        })?;
+        Ok(Self { address, meant })
+    }
+}
+
+impl fmt::Display for Door {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}{}", self.mode(), self.address)
+    }
+}
+
 fn arrive(stream: TcpStream, client: SocketAddr, meant: Meant) -> io::Result<Arrival> {
     stream.set_nodelay(true)?;
     let local = stream.local_addr()?;
     let original = match meant {
         Meant::Here => None,
         Meant::OurEnd => Some(local),
+        Meant::Redirected => {
+            let original = tracked(&stream, local).filter(|original| *original != local);
+            Some(original.ok_or_else(|| io::Error::other("no rule had redirected it, and only such are served here"))?)
+        }
         Meant::Tracked => tracked(&stream, local).filter(|original| *original != local),
     };
     Ok(Arrival { stream, client, local, original, place: None })
+}
+
+#[cfg(target_os = "linux")]
+fn make_transparent(socket: &Socket, address: SocketAddr) -> io::Result<()> {
+    if address.is_ipv6() { socket.set_ip_transparent_v6(true) } else { socket.set_ip_transparent_v4(true) }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn make_transparent(_socket: &Socket, _address: SocketAddr) -> io::Result<()> {
+    Err(io::Error::new(io::ErrorKind::Unsupported, "only Linux has transparent sockets"))
 }
 
 /// SO_ORIGINAL_DST; an error means that nothing was tracked.
@@ -146,6 +227,8 @@ fn tracked(_stream: &TcpStream, _local: SocketAddr) -> Option<SocketAddr> {
     None
 }
 
+const TRANSPARENT: &str = "transparent:";
+const TPROXY: &str = "tproxy:";
 /// The kernel cuts it down to net.core.somaxconn.
 const BACKLOG: i32 = 4096;
 const BREATH: Duration = Duration::from_millis(10);
@@ -167,5 +250,27 @@ mod tests {
         assert_eq!(original(Meant::Here).await, None);
         assert_eq!(original(Meant::Tracked).await, None);
         assert!(original(Meant::OurEnd).await.is_some());
+    }
+
+    #[tokio::test]
+    async fn who_comes_to_a_place_for_the_redirected_without_having_been_is_not_served() {
+        let socket = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let listener = Listener::from_std(socket, Meant::Redirected).unwrap();
+        let mut client = TcpStream::connect(listener.address()).await.unwrap();
+        let served = async {
+            tokio::select! {
+                arrival = listener.accept() => panic!("{arrival:?}"),
+                read = tokio::io::AsyncReadExt::read_u8(&mut client) => read,
+            }
+        };
+        assert!(served.await.is_err());
+    }
+
+    #[test]
+    fn a_place_reads_as_it_is_written() {
+        for text in ["127.0.0.1:4577", "transparent:0.0.0.0:1", "tproxy:[::]:15001"] {
+            assert_eq!(text.parse::<Door>().unwrap().to_string(), text);
+        }
+        assert!("redirect:127.0.0.1:1".parse::<Door>().unwrap_err().contains("`transparent:`"));
     }
 }

@@ -26,6 +26,7 @@ mod memory;
 mod outcome;
 mod profile;
 mod random;
+mod redirect;
 mod reload;
 mod replay;
 mod resign;

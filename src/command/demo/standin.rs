@@ -32,7 +32,7 @@ pub struct StandIn {
 impl StandIn {
     /// Listens on a free loopback port and serves until the runtime ends.
     pub fn start(tls: Arc<ServerConfig>) -> io::Result<Self> {
-        let listener = Listener::bind((Ipv4Addr::LOCALHOST, 0).into())?;
+        let listener = Listener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))?;
         let standin = Self { address: listener.address(), items: Arc::default() };
         let items = Arc::clone(&standin.items);
         tokio::spawn(async move {

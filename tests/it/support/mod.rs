@@ -5,6 +5,7 @@ pub(crate) mod client;
 pub(crate) mod connect;
 pub(crate) mod frames;
 pub(crate) mod http2;
+pub(crate) mod namespace;
 pub(crate) mod panics;
 mod recorder;
 pub(crate) mod serving;

@@ -159,7 +159,7 @@ impl Setup {
 
     /// On this port instead of any free one.
     pub(crate) fn listen_on(mut self, port: u16) -> Self {
-        self.settings.listen = Listen::Exactly(vec![([127, 0, 0, 1], port).into()]);
+        self.settings.listen = Listen::Exactly(vec![SocketAddr::from(([127, 0, 0, 1], port)).into()]);
         self
     }
 

@@ -115,8 +115,23 @@ impl Upstream {
         Self::start(Arc::new(answer), Some(authority), true).await
     }
 
+    /// In TLS on this socket.
+    pub(crate) async fn tls_on(listener: std::net::TcpListener, answer: impl Into<Vec<u8>>) -> Self {
+        let permitted = Permitted::with_loopback(["amazonaws.com", "test"]);
+        let (authority, answer) = (CertificateAuthority::create(permitted).unwrap(), answer.into());
+        Self::start_on(as_tokio(listener), Arc::new(move |_| answer.clone()), Some(authority), false).await
+    }
+
     async fn start(answer: Answer, authority: Option<CertificateAuthority>, http2: bool) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        Self::start_on(TcpListener::bind("127.0.0.1:0").await.unwrap(), answer, authority, http2).await
+    }
+
+    async fn start_on(
+        listener: TcpListener,
+        answer: Answer,
+        authority: Option<CertificateAuthority>,
+        http2: bool,
+    ) -> Self {
         let root = authority.as_ref().map(|a| CertificateDer::from_pem_slice(a.trust_anchor().as_bytes()).unwrap());
         let upstream = Self {
             address: listener.local_addr().unwrap(),
@@ -198,6 +213,11 @@ impl Upstream {
     pub(crate) fn connections(&self) -> usize {
         *self.connections.lock().unwrap()
     }
+}
+
+fn as_tokio(listener: std::net::TcpListener) -> TcpListener {
+    listener.set_nonblocking(true).unwrap();
+    TcpListener::from_std(listener).unwrap()
 }
 
 async fn serve<S>(mut stream: S, answer: &Answer, requests: &Arc<Mutex<Vec<Request>>>, http2: bool)
