@@ -76,6 +76,8 @@ pub enum Command {
     /// Print the rules of the kernel's that lead a machine's (or pod's) connections to Squall, for a shell to run as root.
     #[command(after_help = IPTABLES_HELP)]
     Iptables(IptablesArgs),
+    /// Ask whether a Squall serves, and exit with 0 if it does: for the probes of supervisors.
+    Probe(ProbeArgs),
     /// Print a shell's completions of this command line.
     Completions(CompletionsArgs),
     /// Print the manual page.
@@ -113,6 +115,14 @@ pub struct ServeArgs {
     #[command(flatten)]
     #[expect(missing_docs, reason = "flattened; documented on the type")]
     pub proxy: ProxyArgs,
+}
+
+/// `squall probe`
+#[derive(Args, Clone, Copy, Debug)]
+pub struct ProbeArgs {
+    /// Where it listens for clients that name the address.
+    #[arg(value_name = "ADDR", default_value_t = (std::net::Ipv4Addr::LOCALHOST, crate::settings::DEFAULT_PORT).into())]
+    pub address: std::net::SocketAddr,
 }
 
 /// `squall demo`

@@ -33,6 +33,7 @@ fn main() -> ExitCode {
         Command::Faults(args) => command::faults::main(&args),
         Command::Iptables(args) => command::iptables::main(&args),
         Command::Man(args) => command::definitions::man(&args),
+        Command::Probe(args) => command::probe::main(&args),
         Command::Profiles(args) => command::profiles::main(&args),
         Command::Run(args) => command::run::main(&args),
         Command::Schema => command::schema::main(),

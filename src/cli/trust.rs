@@ -58,6 +58,9 @@ pub struct ExportArgs {
     /// Write it there [default: stdout].
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
+    /// Add the system's roots, for a store that replaces the usual one; `bundle` always has them.
+    #[arg(long)]
+    pub system: bool,
     /// Of a p12 or jks store; nothing in it is secret.
     #[arg(long, value_name = "TEXT", default_value = CUSTOMARY_PASSWORD)]
     pub password: String,

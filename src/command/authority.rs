@@ -60,14 +60,15 @@ pub fn main(args: &CaArgs) -> ExitCode {
 
 fn export(args: &ExportArgs) -> Result<()> {
     let certificate = Anchor::open(&args.authority)?.certificate()?;
-    let one = [certificate];
+    let system = if args.system || args.format == Format::Bundle { tls::system_roots() } else { Vec::new() };
+    let all: Vec<_> = std::iter::once(certificate).chain(system).collect();
     let bytes = match args.format {
-        Format::Bundle => keystore::pem(&one.into_iter().chain(tls::system_roots()).collect::<Vec<_>>()).into_bytes(),
-        Format::Der => one[0].to_vec(),
-        Format::Jks => keystore::jks(&one, &args.password),
-        Format::P12 => keystore::pkcs12(&one, &args.password)?,
-        Format::Pem => keystore::pem(&one).into_bytes(),
-        Format::Trust => keystore::trusted(&one[0]).into_bytes(),
+        Format::Bundle | Format::Pem => keystore::pem(&all).into_bytes(),
+        Format::Der | Format::Trust if args.system => bail!("this form holds one certificate; leave out --system"),
+        Format::Der => all[0].to_vec(),
+        Format::Jks => keystore::jks(&all, &args.password),
+        Format::P12 => keystore::pkcs12(&all, &args.password)?,
+        Format::Trust => keystore::trusted(&all[0]).into_bytes(),
     };
     let Some(file) = &args.out else {
         let is_binary = matches!(args.format, Format::Der | Format::Jks | Format::P12);

@@ -17,6 +17,7 @@ pub mod hints;
 pub mod iptables;
 pub mod keystore;
 pub mod launch;
+pub mod probe;
 pub mod profiles;
 pub mod reload;
 pub mod run;

@@ -240,7 +240,6 @@ async fn connect(
     connection: &Connection,
     request: Request<Incoming>,
 ) -> Result<Response<ResponseBody>, ConnectionEnding> {
-    Sightings::count(&proxy.sightings.connects);
     let Some(authority) = request.uri().authority() else {
         return Ok(own::answer(Reason::BadRequest, "CONNECT needs HOST:PORT"));
     };
@@ -248,6 +247,7 @@ async fn connect(
     if proxy.is_self(&target.host, target.port) {
         return Ok(own::answer(Reason::Loop, &format!("a tunnel to {target} would lead back to Squall itself")));
     }
+    Sightings::count(&proxy.sightings.connects);
     let connection = Connection { target: Some(Arc::clone(&target)), mode: Mode::Connect, ..connection.clone() };
     let here = Arc::clone(&proxy);
     if proxy.intercepts(&target.host) {

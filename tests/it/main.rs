@@ -24,6 +24,7 @@ mod led;
 mod limits;
 mod memory;
 mod outcome;
+mod pod;
 mod profile;
 mod random;
 mod redirect;

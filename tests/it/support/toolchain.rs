@@ -57,6 +57,11 @@ pub(crate) fn ministack() -> Result<PathBuf, String> {
     environment("ministack", "MiniStack", &folder("ministack"))
 }
 
+/// The Python that has Kubernetes' schemas, and what holds manifests before them.
+pub(crate) fn kubernetes() -> Result<PathBuf, String> {
+    environment("kubernetes", "Kubernetes' schemas", &folder("kubernetes"))
+}
+
 /// A virtual environment under the target folder, and its Python.
 fn environment(name: &str, what: &str, folder: &Path) -> Result<PathBuf, String> {
     let system = std::env::var("SQUALL_PYTHON").unwrap_or_else(|_| "python3".to_owned());
