@@ -16,6 +16,7 @@
 
 mod alias;
 mod buckets;
+mod certain;
 pub mod course;
 pub mod dice;
 mod index;

@@ -3,8 +3,10 @@
 //! Rules see it as soon as its host is known, once: at its CONNECT, at its TLS ClientHello, or with its first request where neither
 //! comes. Only hosts whose requests are looked into are looked at.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use http::{HeaderMap, Method};
 
@@ -42,6 +44,14 @@ pub(super) fn at_hello(proxy: &Arc<Proxy>, connection: &Connection, name: &HostN
     Some(ended)
 }
 
+/// A connection to this host never came: the kernel refused it, as [`crate::profile::Plan::refuses`] foretold for that moment. It counts as one
+/// that a rule ended.
+pub fn refused(proxy: &Arc<Proxy>, host: &str, port: u16, client: IpAddr, moment: Duration) {
+    if let Some(ended) = strikes(proxy, (host, Some(port)), client, Struck::Connection, moment) {
+        record(proxy, Mode::Transparent, None, host, &ended);
+    }
+}
+
 /// A connection of which there is no exchange was ended: it has a line of its own in the ledger, and is counted.
 pub(super) fn record(proxy: &Arc<Proxy>, mode: Mode, method: Option<&Method>, host: &str, ended: &Ended) {
     let mut entry = Entry::open(proxy.ledger.next_seq(), clock::wall(), mode);
@@ -57,15 +67,29 @@ pub(super) fn record(proxy: &Arc<Proxy>, mode: Mode, method: Option<&Method>, ho
 }
 
 fn decide(proxy: &Proxy, connection: &Connection, host: &str, struck: Struck) -> Option<Ended> {
+    if proxy.lets_all_pass() {
+        return None;
+    }
+    let port = connection.target.as_ref().map(|target| target.port);
+    strikes(proxy, (host, port), connection.client.ip(), struck, proxy.live.now())
+}
+
+/// The rule that strikes at such a connection at this moment, if one does.
+fn strikes(
+    proxy: &Proxy,
+    (host, port): (&str, Option<u16>),
+    client: IpAddr,
+    struck: Struck,
+    now: Duration,
+) -> Option<Ended> {
     let ruling = proxy.live.load();
-    if !ruling.plan.has_rules_of_connections() || proxy.lets_all_pass() {
+    if !ruling.plan.has_rules_of_connections() {
         return None;
     }
     let (request, headers) = (AwsRequest::of_host(host), HeaderMap::new());
     let head = Head { method: &Method::CONNECT, host, path: "", query: None, headers: &headers };
-    let port = connection.target.as_ref().map(|target| target.port);
-    let seen = Seen { peer: Some(connection.client.ip()), port, ..Seen::new(&request, head) };
-    let verdict = ruling.decide_connection(&seen, struck, proxy.live.now());
+    let seen = Seen { peer: Some(client), port, ..Seen::new(&request, head) };
+    let verdict = ruling.decide_connection(&seen, struck, now);
     let (rule, instead) = verdict.instead?;
     let ending = match instead {
         Instead::Reset(_) => ConnectionEnding::Reset,

@@ -4,7 +4,7 @@
 //! is made (but for connections of which nothing is read, which are [`tcp`]'s), and [`exchange`] keeps what happened until it can be recorded. [`route`] and [`destination`] say where a request goes. Which service is which is none of this module's business.
 
 mod ahead;
-mod approach;
+pub mod approach;
 mod batch;
 mod carry;
 pub mod connection;
