@@ -20,7 +20,7 @@ use crate::aws::catalog::Service;
 use crate::aws::request::AccessKeyId;
 use crate::clock;
 use crate::ledger::{RuleLine, Run};
-use crate::net::listen::{Door, Listener, Meant};
+use crate::net::listen::{Arrival, Door, Listener, Meant};
 use crate::net::target::{Scheme, Target};
 use crate::profile::Live;
 use crate::profile::plan::Rule;
@@ -101,7 +101,13 @@ impl Running {
 
     /// Accepts connections from this listener too.
     pub fn accept_from(&mut self, listener: Listener) {
-        self.accepting.push(tokio::spawn(accept(Arc::clone(&self.proxy), listener, Arc::clone(&self.room))));
+        self.accept_what(listener, Some);
+    }
+
+    /// The same of a listener some of whose connections are not the proxy's: `admit` keeps those, or says more of the others.
+    pub fn accept_what(&mut self, listener: Listener, admit: impl FnMut(Arrival) -> Option<Arrival> + Send + 'static) {
+        let accepting = accept(Arc::clone(&self.proxy), listener, Arc::clone(&self.room), admit);
+        self.accepting.push(tokio::spawn(accepting));
     }
 
     /// Where it listens; never empty. Where clients that name the address are served, comes first.
@@ -255,10 +261,15 @@ pub fn runtime() -> io::Result<Runtime> {
     tokio::runtime::Builder::new_multi_thread().enable_all().build()
 }
 
-async fn accept(proxy: Arc<Proxy>, listener: Listener, room: Arc<Semaphore>) {
+async fn accept(
+    proxy: Arc<Proxy>,
+    listener: Listener,
+    room: Arc<Semaphore>,
+    mut admit: impl FnMut(Arrival) -> Option<Arrival>,
+) {
     let mut told = false;
     loop {
-        let mut arrival = listener.accept().await;
+        let Some(mut arrival) = admit(listener.accept().await) else { continue };
         if room.available_permits() == 0 && !std::mem::replace(&mut told, true) {
             let most = proxy.limits.connections;
             tracing::warn!(

@@ -165,6 +165,11 @@ impl Dialer {
         Ok(socket)
     }
 
+    /// Whether an address was fixed in advance for this host, on any port.
+    pub fn resolves(&self, host: &str) -> bool {
+        self.resolve.keys().any(|(known, _)| known.eq_ignore_ascii_case(host) || known == "*")
+    }
+
     fn fixed(&self, target: &Target) -> Option<SocketAddr> {
         if self.resolve.is_empty() {
             return None;

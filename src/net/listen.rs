@@ -10,6 +10,7 @@ use std::net::SocketAddr;
 use std::str::FromStr;
 use std::time::Duration;
 
+use compact_str::CompactString;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::OwnedSemaphorePermit;
@@ -25,6 +26,10 @@ pub struct Arrival {
     pub local: SocketAddr,
     /// Where the client meant to go, if that is not where we listen.
     pub original: Option<SocketAddr>,
+    /// The name of that place, where the client is known to have asked for it by name. Its address then means nothing.
+    pub name: Option<CompactString>,
+    /// Whether it comes out of a network of its own: none of ours begins there, whatever its addresses look like.
+    pub apart: bool,
     /// Its place among the connections that may be open at once, where there is a bound.
     pub place: Option<OwnedSemaphorePermit>,
 }
@@ -201,7 +206,7 @@ fn arrive(stream: TcpStream, client: SocketAddr, meant: Meant) -> io::Result<Arr
         }
         Meant::Tracked => tracked(&stream, local).filter(|original| *original != local),
     };
-    Ok(Arrival { stream, client, local, original, place: None })
+    Ok(Arrival { stream, client, local, original, name: None, apart: false, place: None })
 }
 
 #[cfg(target_os = "linux")]

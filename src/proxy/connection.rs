@@ -49,7 +49,7 @@ pub async fn serve(proxy: Arc<Proxy>, arrival: Arrival) {
         progress: Arc::default(),
     };
     if let Some(original) = original {
-        return Box::pin(transparent::serve(proxy, connection, io, original)).await;
+        return Box::pin(transparent::serve(proxy, connection, io, original, arrival.name, arrival.apart)).await;
     }
     let mut seen = BytesMut::new();
     let patience = proxy.limits.idle;
@@ -59,7 +59,7 @@ pub async fn serve(proxy: Arc<Proxy>, arrival: Arrival) {
         Ok(Err(e)) => return tracing::debug!("{} closed before a first request: {e}", arrival.client),
         Err(why) => return tracing::debug!("{} has not spoken: {why}", arrival.client),
     };
-    if proxy.upstream.dialer().is_ours(arrival.client, arrival.local) {
+    if !arrival.apart && proxy.upstream.dialer().is_ours(arrival.client, arrival.local) {
         return tracing::warn!(
             "refused a connection of our own: the upstream leads back to Squall; check --upstream and --resolve"
         );

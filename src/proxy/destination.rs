@@ -4,6 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::aws::catalog::Service;
+use crate::aws::host;
+use crate::net::name::HostName;
 use crate::net::target::{Scheme, Target};
 
 /// What `--upstream` says, for everything and for single services.
@@ -81,6 +83,23 @@ impl Destinations {
             })
     }
 
+    /// Whether one of them is an emulator at this host and port.
+    pub fn include(&self, host: &str, port: u16) -> bool {
+        let is_here = |host: &HostName| match host {
+            HostName::Dns(name) => host::is_local(name),
+            HostName::Ip(ip) => ip.to_canonical().is_loopback(),
+        };
+        let wanted = HostName::parse(host);
+        let is_it = |emulator: &str| {
+            let emulator = HostName::parse(emulator);
+            emulator == wanted || (is_here(&emulator) && is_here(&wanted))
+        };
+        self.each().any(|destination| match destination {
+            Destination::Emulator(emulator) => emulator.port == port && is_it(&emulator.host),
+            Destination::RealAws => false,
+        })
+    }
+
     fn each(&self) -> impl Iterator<Item = &Destination> {
         self.all.iter().chain(self.by_service.iter().map(|(_, destination)| destination))
     }
@@ -107,6 +126,16 @@ impl fmt::Display for Destinations {
 mod tests {
     use super::*;
     use crate::aws::catalog;
+
+    #[test]
+    fn an_emulator_is_known_by_its_place_however_loopback_is_called() {
+        let destinations = Destinations::emulator(Target::new(Scheme::Http, "localhost", 4566));
+        assert!(destinations.include("127.0.0.1", 4566) && destinations.include("::1", 4566));
+        assert!(!destinations.include("127.0.0.1", 4567) && !destinations.include("10.0.0.1", 4566));
+        let named = Destinations::emulator(Target::new(Scheme::Http, "LocalStack", 4566));
+        assert!(named.include("localstack", 4566) && !named.include("localhost", 4566));
+        assert!(!Destinations::real_aws().include("localhost", 443));
+    }
 
     #[test]
     fn a_service_of_its_own_place_goes_there_and_the_others_where_all_go() {

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::BytesMut;
-use compact_str::ToCompactString as _;
+use compact_str::{CompactString, ToCompactString as _};
 use tokio::io::AsyncReadExt as _;
 
 use super::carry::{self, Far};
@@ -28,18 +28,25 @@ use crate::net::rewind::Rewind;
 use crate::net::sniff::{self, Speech};
 use crate::net::target::{Scheme, Target};
 
-/// Serves a connection that was meant for `original`.
-pub(super) async fn serve(proxy: Arc<Proxy>, mut connection: Connection, io: ClientIo, original: SocketAddr) {
+/// Serves a connection that was meant for `original`; `apart` as in [`crate::net::listen::Arrival`].
+pub(super) async fn serve(
+    proxy: Arc<Proxy>,
+    mut connection: Connection,
+    io: ClientIo,
+    original: SocketAddr,
+    name: Option<CompactString>,
+    apart: bool,
+) {
     connection.mode = Mode::Transparent;
-    let mut led = Led { proxy, connection, io, seen: BytesMut::new(), original };
-    if led.proxy.upstream.dialer().is_ours(led.connection.client, original) {
+    let mut led = Led { proxy, connection, io, seen: BytesMut::new(), original, name };
+    if !apart && led.proxy.upstream.dialer().is_ours(led.connection.client, original) {
         tracing::warn!(
             "refused a connection of Squall's own to {original}, which a rule has led back to it; let Squall's own traffic pass, \
              as the rules do that `squall iptables` prints"
         );
         return led.reset().await;
     }
-    if NO_HTTP.contains(&original.port()) {
+    if NO_HTTP.contains(&original.port()) || led.is_named_otherwise() {
         return led.carry(None, None).await;
     }
     let (first, far) = led.first_word().await;
@@ -62,6 +69,8 @@ struct Led {
     /// What was read of it so far.
     seen: BytesMut,
     original: SocketAddr,
+    /// The name that the client found it by.
+    name: Option<CompactString>,
 }
 
 /// Who spoke first.
@@ -75,6 +84,11 @@ enum First {
 }
 
 impl Led {
+    /// Whether the name alone says that it is not AWS's.
+    fn is_named_otherwise(&self) -> bool {
+        self.name.as_ref().is_some_and(|name| !self.proxy.intercepts(name))
+    }
+
     /// Waits until one of both ends has spoken. A client that is silent for a moment may wait for a server that speaks first; so the far
     /// end is then connected to as well.
     async fn first_word(&mut self) -> (First, Option<Far>) {
@@ -116,7 +130,7 @@ impl Led {
             // Of a kind that nobody here understands; the far end may.
             Ok(Err(_)) | Err(GivenUp::Late(_)) => return self.carry(None, far).await,
         };
-        let name = match hello.server_name.as_deref() {
+        let name = match hello.server_name.as_deref().or(self.name.as_deref()) {
             Some(name) => Some(name).filter(|name| self.proxy.intercepts(name)).map(HostName::parse),
             None => Some(HostName::Ip(self.original.ip().to_canonical())).filter(|ip| self.proxy.intercept.allows(ip)),
         };
@@ -142,7 +156,8 @@ impl Led {
 
     /// A request in the clear that names this host.
     async fn http(mut self, host: Option<&str>, http2: bool, far: Option<Far>) {
-        let host = host.map(route::bare_host);
+        let asked_for = self.name.clone();
+        let host = host.map(route::bare_host).or(asked_for.as_deref());
         let is_listed = self.proxy.intercept.allows(&HostName::Ip(self.original.ip().to_canonical()));
         if !is_listed && !host.is_some_and(|host| self.proxy.intercepts(host)) {
             return self.carry(host, far).await;
@@ -153,20 +168,21 @@ impl Led {
         connection::speak_origin(self.proxy, self.connection, stream, http2).await;
     }
 
-    /// Carries it through to where it was meant to go, under this name if it gave one.
+    /// Carries it through to where it was meant to go, under this name if it gave one and was not found by another.
     async fn carry(self, name: Option<&str>, far: Option<Far>) {
         let scheme = if self.original.port() == 443 { Scheme::Https } else { Scheme::Http };
-        let target = Arc::new(self.target(scheme, name));
+        let target = Arc::new(self.target(scheme, self.name.as_deref().or(name)));
         Sightings::count(&self.proxy.sightings.tunnels);
         let stream = Rewind::new(self.seen.freeze(), self.io);
         Passage::open(&self.proxy, &self.connection, &target, None).carry(stream, far).await;
     }
 
-    /// The far end that the client means, at the address it had found.
+    /// The far end that the client means, at the address it had found; where it was led there by a name, wherever that leads us.
     fn target(&self, scheme: Scheme, name: Option<&str>) -> Target {
         let ip: IpAddr = self.original.ip().to_canonical();
-        let host = name.map_or_else(|| ip.to_compact_string(), Into::into);
-        Target { scheme, host, port: self.original.port(), address: Some(ip) }
+        let host = name.or(self.name.as_deref()).map_or_else(|| ip.to_compact_string(), Into::into);
+        let address = self.name.is_none().then_some(ip);
+        Target { scheme, host, port: self.original.port(), address }
     }
 
     /// The client sees that there is nobody, as far as it can still be told.
