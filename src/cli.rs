@@ -85,6 +85,9 @@ pub enum Command {
     /// Becomes CMD, which then dies with Squall.
     #[command(name = EXEC, hide = true)]
     Exec(ExecArgs),
+    /// Isolates itself, then becomes CMD.
+    #[command(name = ISOLATE, hide = true)]
+    Isolate(IsolateArgs),
 }
 
 /// `squall run`
@@ -94,6 +97,10 @@ pub struct RunArgs {
     /// Lead the program to Squall as its endpoint (AWS_ENDPOINT_URL) instead of as its proxy; needs --upstream.
     #[arg(long)]
     pub endpoint: bool,
+    /// Give the program a network of its own, out of which every connection leads to Squall, whatever the program obeys and however it was
+    /// built. Linux only; needs no root where user namespaces are allowed.
+    #[arg(long, conflicts_with = "endpoint")]
+    pub isolate: bool,
     #[command(flatten)]
     #[expect(missing_docs, reason = "flattened; documented on the type")]
     pub proxy: ProxyArgs,
@@ -259,6 +266,16 @@ pub struct ExecArgs {
     pub command: Vec<OsString>,
 }
 
+/// The same for an isolated one.
+#[derive(Debug, Args)]
+pub struct IsolateArgs {
+    /// What Squall has made ready for it.
+    pub dir: PathBuf,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "flattened; documented on the type")]
+    pub exec: ExecArgs,
+}
+
 /// How much is said.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
 pub enum Level {
@@ -312,6 +329,8 @@ fn long_version() -> &'static str {
 
 /// The hidden subcommand's name.
 pub const EXEC: &str = "__exec";
+/// The other one's.
+pub const ISOLATE: &str = "__isolate";
 
 const DECODE_HELP: &str = "\
 A line in: {\"id\": …, \"method\": …, \"url\": …, \"headers\": [[name, value]…], \"body_b64\": …}

@@ -22,7 +22,7 @@
 //! 10. **Record.** When the response body has ended or was dropped, outcome, timings, bytes, side and rule go to the `Ledger` (a
 //!     guard in the body closes the entry); reports only ever read it. [`ledger`]
 //!
-//! The layers, lowest first; a module may use what stands below it: `clock`, `units`, `aws`, `net` · `fault` · `profile` · `ledger` ·
+//! The layers, lowest first; a module may use what stands below it: `clock`, `units`, `aws`, `net` · `isolate` · `fault` · `profile` · `ledger` ·
 //! `proxy` · `report` · `settings`, `command`, `cli`.
 
 pub mod aws;
@@ -30,6 +30,8 @@ pub mod cli;
 pub mod clock;
 pub mod command;
 pub mod fault;
+#[cfg(target_os = "linux")]
+pub mod isolate;
 pub mod ledger;
 pub mod net;
 pub mod profile;

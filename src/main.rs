@@ -32,6 +32,7 @@ fn main() -> ExitCode {
         Command::Explain(args) => command::explain::main(&args),
         Command::Faults(args) => command::faults::main(&args),
         Command::Iptables(args) => command::iptables::main(&args),
+        Command::Isolate(args) => command::child::isolate(&args),
         Command::Man(args) => command::definitions::man(&args),
         Command::Probe(args) => command::probe::main(&args),
         Command::Profiles(args) => command::profiles::main(&args),

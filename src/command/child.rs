@@ -7,6 +7,7 @@
 use std::ffi::OsString;
 use std::io;
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
+use std::path::Path;
 use std::process::{Command, ExitCode, ExitStatus};
 use std::time::Duration;
 
@@ -15,7 +16,7 @@ use tokio::signal::unix::{self, SignalKind};
 
 use super::environment::Environment;
 use super::{descriptors, told};
-use crate::cli::{EXEC, ExecArgs};
+use crate::cli::{EXEC, ExecArgs, ISOLATE, IsolateArgs};
 
 /// A running program.
 #[derive(Debug)]
@@ -34,15 +35,19 @@ struct Signals {
 
 impl Child {
     /// Starts `command` with `environment` added to ours. Call it on the main thread: the program dies with the thread that started it.
-    pub fn start(command: &[OsString], environment: &Environment) -> io::Result<Self> {
+    /// With `isolated`, a directory of [`super::isolate`], it isolates itself first.
+    pub fn start(command: &[OsString], environment: &Environment, isolated: Option<&Path>) -> io::Result<Self> {
         // Listening before starting: from here on no signal can end Squall and leave the program.
         let signals = Signals::listen()?;
         let mut squall = tokio::process::Command::new(std::env::current_exe()?);
         for name in &environment.unset {
             squall.env_remove(name);
         }
+        match isolated {
+            Some(dir) => squall.arg(ISOLATE).arg(dir),
+            None => squall.arg(EXEC),
+        };
         let inner = squall
-            .arg(EXEC)
             .arg(rustix::process::getpid().as_raw_nonzero().to_string())
             .args(descriptors::inherited().map(|limit| format!("--open-files={limit}")))
             .args(command)
@@ -50,6 +55,11 @@ impl Child {
             .kill_on_drop(true)
             .spawn()?;
         Ok(Self { inner, signals })
+    }
+
+    /// Waits for the program's end, and does nothing meanwhile.
+    pub async fn ended(&mut self) -> io::Result<ExitStatus> {
+        self.inner.wait().await
     }
 
     /// Waits for the program's end and passes signals on meanwhile. A second Ctrl-C ends it.
@@ -113,6 +123,28 @@ impl Signals {
 pub fn exit_code(status: ExitStatus) -> u8 {
     let code = status.code().or_else(|| status.signal().map(|signal| 128 + signal));
     code.and_then(|code| u8::try_from(code).ok()).unwrap_or(1)
+}
+
+/// The other hidden subcommand: isolates itself before it becomes the program. No thread may have been started.
+#[cfg(target_os = "linux")]
+pub fn isolate(args: &IsolateArgs) -> ExitCode {
+    use crate::isolate::enter::{Error, enter};
+
+    match enter(&args.dir) {
+        Ok(()) => exec(&args.exec),
+        // Squall tells why.
+        Err(Error::Failed(_)) => ExitCode::from(SQUALL_FAILED),
+        Err(e @ Error::Unheard(_)) => {
+            told::line(&format!("cannot isolate the program: {e}"));
+            ExitCode::from(SQUALL_FAILED)
+        }
+    }
+}
+
+/// The same where there are no namespaces.
+#[cfg(not(target_os = "linux"))]
+pub fn isolate(_: &IsolateArgs) -> ExitCode {
+    ExitCode::from(SQUALL_FAILED)
 }
 
 /// The hidden subcommand: arranges to die with `args.parent`, then becomes the program.

@@ -29,6 +29,11 @@ pub struct Environment {
 pub enum Way {
     /// As its endpoint: `AWS_ENDPOINT_URL`.
     Endpoint,
+    /// By its network, whatever it obeys: it must trust Squall, and need not know of it.
+    Isolated {
+        /// Whether the system's JVMs trust Squall without being told.
+        java_trusts_us: bool,
+    },
     /// As its proxy: `HTTPS_PROXY`.
     Proxy,
 }
@@ -45,6 +50,7 @@ impl Environment {
         let mut environment = Self::default();
         match way {
             Way::Endpoint => environment.lead_to_endpoint(url, &inherited),
+            Way::Isolated { java_trusts_us } => environment.lead_nowhere(trust, runtime, java_trusts_us, &inherited),
             Way::Proxy => environment.lead_to_proxy(url, trust, runtime, &inherited),
         }
         environment.notes.extend(told(way, runtime).map(str::to_owned));
@@ -63,19 +69,11 @@ impl Environment {
             self.set(name, url);
         }
         self.keep_exceptions(inherited);
-        for name in BUNDLE_VARIABLES {
-            self.set(name, &trust.bundle);
-        }
-        if runtime == Some(Runtime::Rclone) {
-            self.set.retain(|(name, _)| name != "AWS_CA_BUNDLE");
-            self.unset.push("AWS_CA_BUNDLE".to_owned());
-        }
+        self.trust(trust, runtime);
         if runtime == Some(Runtime::Ruby) {
             // Net::HTTP asks it for https too. Programs that follow it for what it says lose nothing: Squall carries plain HTTP.
             self.set("http_proxy", url);
         }
-        // Node adds this file to its built-in roots, so it gets ours alone.
-        self.set("NODE_EXTRA_CA_CERTS", &trust.own);
         self.append("NODE_OPTIONS", &quoted("--require ", &trust.node), inherited);
         self.append("JAVA_TOOL_OPTIONS", &java_options(url, &trust.java), inherited);
         // Empty before the separator: the folders that were compiled in.
@@ -85,6 +83,39 @@ impl Environment {
             scanned.push(ours);
         }
         self.set("PHP_INI_SCAN_DIR", scanned);
+    }
+
+    /// The system's own files are trusted in the program's namespace with ours in them; these are for what brings its own.
+    fn lead_nowhere(
+        &mut self,
+        trust: &Trust,
+        runtime: Option<Runtime>,
+        java_trusts_us: bool,
+        inherited: &impl Fn(&str) -> Option<OsString>,
+    ) {
+        for name in PROXY_VARIABLES {
+            if let Some(old) = inherited(name).filter(|old| !old.is_empty()) {
+                let old = without_userinfo(&old.to_string_lossy());
+                self.notes.push(format!("{name} was {old}: left out, as Squall itself goes through that proxy"));
+                self.unset.push(name.to_owned());
+            }
+        }
+        self.trust(trust, runtime);
+        if !java_trusts_us {
+            self.append("JAVA_TOOL_OPTIONS", &java_trust(&trust.java), inherited);
+        }
+    }
+
+    fn trust(&mut self, trust: &Trust, runtime: Option<Runtime>) {
+        for name in BUNDLE_VARIABLES {
+            self.set(name, &trust.bundle);
+        }
+        if runtime == Some(Runtime::Rclone) {
+            self.set.retain(|(name, _)| name != "AWS_CA_BUNDLE");
+            self.unset.push("AWS_CA_BUNDLE".to_owned());
+        }
+        // Node adds this file to its built-in roots, so it gets ours alone.
+        self.set("NODE_EXTRA_CA_CERTS", &trust.own);
     }
 
     fn lead_to_endpoint(&mut self, url: &str, inherited: &impl Fn(&str) -> Option<OsString>) {
@@ -193,11 +224,13 @@ fn without_userinfo(url: &str) -> String {
 /// What the JVM is told: it reads no variable of the others.
 fn java_options(url: &str, store: &Path) -> String {
     let (host, port) = url.trim_start_matches("http://").rsplit_once(':').unwrap_or((url, "80"));
+    let trust = java_trust(store);
+    format!("-Dhttps.proxyHost={host} -Dhttps.proxyPort={port} -Dhttp.nonProxyHosts=localhost|127.*|[::1] {trust}")
+}
+
+fn java_trust(store: &Path) -> String {
     let store = quoted("-Djavax.net.ssl.trustStore=", store);
-    format!(
-        "-Dhttps.proxyHost={host} -Dhttps.proxyPort={port} -Dhttp.nonProxyHosts=localhost|127.*|[::1] {store} \
-         -Djavax.net.ssl.trustStoreType=JKS -Djavax.net.ssl.trustStorePassword={CUSTOMARY_PASSWORD}"
-    )
+    format!("{store} -Djavax.net.ssl.trustStoreType=JKS -Djavax.net.ssl.trustStorePassword={CUSTOMARY_PASSWORD}")
 }
 
 /// A path behind `words`; quoted if it has spaces, as both node and the JVM take it.
@@ -236,13 +269,15 @@ fn told(way: Way, runtime: Option<Runtime>) -> Option<&'static str> {
         (Way::Endpoint, Runtime::Rclone | Runtime::S3cmd) => {
             "the program reads no AWS_ENDPOINT_URL: name the endpoint in its configuration"
         }
-        (Way::Endpoint, _) => return None,
+        (Way::Endpoint | Way::Isolated { .. }, _) => return None,
     })
 }
 
 /// What holds words of the user's beside ours.
 pub const APPENDED: [&str; 3] = ["JAVA_TOOL_OPTIONS", "NODE_OPTIONS", "PHP_INI_SCAN_DIR"];
 const IGNORE_ENDPOINTS: &str = "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS";
+/// What leads to a proxy, or past a network of one's own.
+const PROXY_VARIABLES: [&str; 4] = ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"];
 /// Files of all roots that a program trusts instead of the system's.
 const BUNDLE_VARIABLES: [&str; 4] = ["AWS_CA_BUNDLE", "CURL_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE"];
 
@@ -310,6 +345,18 @@ mod tests {
         assert_eq!(names, ["AWS_ENDPOINT_URL", "AWS_ALLOW_HTTP", "NO_PROXY", "no_proxy"]);
         assert_eq!(environment.unset, ["AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "AWS_ENDPOINT_URL_S3"]);
         assert!(environment.notes.iter().any(|note| note.contains("http://minio:9000")), "{:?}", environment.notes);
+    }
+
+    #[test]
+    fn an_isolated_program_is_told_whom_to_trust_and_no_proxy() {
+        let inherited = [("HTTPS_PROXY", "http://me:secret@proxy.corp:3128"), ("no_proxy", "x")];
+        let environment = environment_of(Way::Isolated { java_trusts_us: true }, None, &inherited);
+        let names: Vec<_> = environment.set.iter().map(|(name, _)| name.to_str().unwrap()).collect();
+        assert_eq!(names, [&BUNDLE_VARIABLES[..], &["NODE_EXTRA_CA_CERTS"]].concat());
+        assert_eq!(environment.unset, ["HTTPS_PROXY"]);
+        assert!(environment.notes[0].contains("http://…@proxy.corp:3128"), "{:?}", environment.notes);
+        let environment = environment_of(Way::Isolated { java_trusts_us: false }, None, &[]);
+        assert!(value(&environment, "JAVA_TOOL_OPTIONS").starts_with("-Djavax.net.ssl.trustStore=/t/trust.jks "));
     }
 
     #[test]

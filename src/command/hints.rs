@@ -8,13 +8,14 @@ use crate::report::Hints;
 
 /// For a program under `squall run`: its name, and what in the surroundings leads past a proxy.
 pub fn of(command: &[OsString], way: Way, url: String, inherited: &Inherited) -> Hints {
-    let as_endpoint = way == Way::Endpoint;
+    let (as_endpoint, isolated) = (way == Way::Endpoint, matches!(way, Way::Isolated { .. }));
     let replaced = ["HTTPS_PROXY", "https_proxy"].into_iter().find(|name| inherited.value(name).is_some());
     Hints {
         command: command.iter().map(text).collect(),
         proxy_url: Some(url),
         as_endpoint,
-        replaced_proxy: replaced.filter(|_| !as_endpoint).map(str::to_owned),
+        isolated,
+        replaced_proxy: replaced.filter(|_| way == Way::Proxy).map(str::to_owned),
         endpoint_urls: if as_endpoint { Vec::new() } else { inherited.endpoint_urls() },
     }
 }
@@ -32,6 +33,14 @@ impl Inherited {
     /// A variable's value; an empty one counts as none, as SDKs take it.
     pub fn value(&self, name: &str) -> Option<OsString> {
         self.0.iter().find(|(n, value)| n == name && !value.is_empty()).map(|(_, value)| value.clone())
+    }
+
+    /// The file that is started by this name.
+    pub fn executable(&self, program: &OsStr) -> Option<PathBuf> {
+        if Path::new(program).components().count() > 1 {
+            return Some(program.into());
+        }
+        std::env::split_paths(&self.value("PATH")?).map(|dir| dir.join(program)).find(|file| file.is_file())
     }
 
     /// Where an endpoint of AWS's is set: programs then go there, not through a proxy.

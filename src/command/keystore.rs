@@ -3,7 +3,9 @@
 use anyhow::{Context as _, Result};
 use p12_keystore::{Certificate, KeyStore, KeyStoreEntry};
 use rustls_pki_types::CertificateDer;
+use rustls_pki_types::pem::PemObject as _;
 use sha1::{Digest as _, Sha1};
+use x509_parser::prelude::{AttributeTypeAndValue, FromDer as _, X509Certificate};
 
 use crate::clock;
 
@@ -15,6 +17,36 @@ pub fn pem(certificates: &[CertificateDer<'_>]) -> String {
 /// OpenSSL's form of a certificate that is trusted, and for what: here for servers alone. p11-kit and `update-ca-trust` take it too.
 pub fn trusted(certificate: &CertificateDer<'_>) -> String {
     block("TRUSTED CERTIFICATE", &[certificate.as_ref(), FOR_SERVERS].concat())
+}
+
+/// The first certificate in a text of PEM.
+pub fn first_certificate(pem: &str) -> Result<CertificateDer<'static>> {
+    CertificateDer::from_pem_slice(pem.as_bytes()).context("the certificate authority is no PEM")
+}
+
+/// The hash by which OpenSSL finds a certificate in a directory: of its subject, in capitals or not, with blanks or without.
+pub fn subject_hash(certificate: &CertificateDer<'_>) -> Result<u32> {
+    let (_, read) = X509Certificate::from_der(certificate.as_ref()).context("a certificate cannot be read")?;
+    let mut canonical = Vec::new();
+    for name in read.subject().iter_rdn() {
+        let attributes = name.iter().map(canonical_attribute).collect::<Vec<_>>().concat();
+        canonical.extend(tagged(DER_SET, &attributes));
+    }
+    let digest = Sha1::digest(canonical);
+    Ok(u32::from_le_bytes([digest[0], digest[1], digest[2], digest[3]]))
+}
+
+fn canonical_attribute(attribute: &AttributeTypeAndValue<'_>) -> Vec<u8> {
+    let text = String::from_utf8_lossy(attribute.attr_value().data);
+    let text = text.split_ascii_whitespace().collect::<Vec<_>>().join(" ").to_ascii_lowercase();
+    let kind = tagged(DER_OID, attribute.attr_type().as_bytes());
+    tagged(DER_SEQUENCE, &[kind, tagged(DER_UTF8, text.as_bytes())].concat())
+}
+
+/// Of what is shorter than 128 bytes, as names are: longer ones are found by their bundles.
+fn tagged(tag: u8, content: &[u8]) -> Vec<u8> {
+    let length = u8::try_from(content.len()).unwrap_or(u8::MAX);
+    [&[tag, length], content].concat()
 }
 
 /// A trust store in PKCS #12, which Java takes for one by an attribute of each certificate.
@@ -66,6 +98,10 @@ fn alias(n: usize) -> String {
 
 /// `X509_CERT_AUX` of OpenSSL: a sequence of a sequence of uses, here id-kp-serverAuth.
 const FOR_SERVERS: &[u8] = b"\x30\x0c\x30\x0a\x06\x08\x2b\x06\x01\x05\x05\x07\x03\x01";
+const DER_OID: u8 = 0x06;
+const DER_UTF8: u8 = 0x0c;
+const DER_SEQUENCE: u8 = 0x30;
+const DER_SET: u8 = 0x31;
 const JKS_MAGIC: u32 = 0xfeed_feed;
 const JKS_VERSION: u32 = 2;
 const JKS_TRUSTED: u32 = 2;
@@ -75,18 +111,33 @@ const JKS_SALT: &[u8] = b"Mighty Aphrodite";
 pub const CUSTOMARY_PASSWORD: &str = "changeit";
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use std::process::Command;
-
-    use rustls_pki_types::pem::PemObject as _;
 
     use super::*;
     use crate::net::authority::CertificateAuthority;
     use crate::net::name::Permitted;
 
-    fn ours() -> Vec<CertificateDer<'static>> {
+    /// A trust anchor in PEM.
+    pub(in super::super) fn own() -> String {
         let authority = CertificateAuthority::create(Permitted::with_loopback(["amazonaws.com"])).unwrap();
-        vec![CertificateDer::from_pem_slice(authority.trust_anchor().as_bytes()).unwrap()]
+        authority.trust_anchor().to_owned()
+    }
+
+    fn ours() -> Vec<CertificateDer<'static>> {
+        vec![first_certificate(&own()).unwrap()]
+    }
+
+    #[test]
+    fn the_hash_of_a_subject_is_openssls() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("ca.pem");
+        let own = own();
+        std::fs::write(&file, &own).unwrap();
+        let asked = Command::new("openssl").args(["x509", "-noout", "-subject_hash", "-in"]).arg(&file).output();
+        let Ok(asked) = asked else { return println!("skipped: there is no openssl to ask") };
+        let hash = subject_hash(&first_certificate(&own).unwrap()).unwrap();
+        assert_eq!(String::from_utf8_lossy(&asked.stdout).trim(), format!("{hash:08x}"));
     }
 
     #[test]

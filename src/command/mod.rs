@@ -15,6 +15,8 @@ pub mod explain;
 pub mod faults;
 pub mod hints;
 pub mod iptables;
+#[cfg(target_os = "linux")]
+pub mod isolate;
 pub mod keystore;
 pub mod launch;
 pub mod probe;

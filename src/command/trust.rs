@@ -60,6 +60,13 @@ impl Trust {
         write(&trust.php.join("squall.ini"), format!("curl.cainfo=\"{bundle}\"\nopenssl.cafile=\"{bundle}\"\n"))?;
         Ok(trust)
     }
+
+    /// The same files, of which somebody finds in `seen` what is in `dir`.
+    pub fn moved(self, dir: &Path, seen: &Path) -> Self {
+        let moved = |file: PathBuf| file.strip_prefix(dir).map_or_else(|_| file.clone(), |rest| seen.join(rest));
+        let Self { own, bundle, java, node, php } = self;
+        Self { own: moved(own), bundle: moved(bundle), java: moved(java), node: moved(node), php: moved(php) }
+    }
 }
 
 fn write(path: &Path, content: impl AsRef<[u8]>) -> Result<()> {

@@ -15,6 +15,8 @@ pub struct Hints {
     pub proxy_url: Option<String>,
     /// Whether the program was led there by AWS_ENDPOINT_URL, and not by HTTPS_PROXY.
     pub as_endpoint: bool,
+    /// Whether it was led there by its network.
+    pub isolated: bool,
     /// The proxy variable of the surrounding environment that Squall's own took the place of.
     pub replaced_proxy: Option<String>,
     /// Where an endpoint of AWS's is configured, as `AWS_ENDPOINT_URL_S3` or `endpoint_url in ~/.aws/config`.
@@ -54,11 +56,15 @@ impl Hints {
             ));
         }
         if seen.tunnels > 0 {
+            let used = if self.isolated { "opened connections" } else { "used the proxy" };
             why.push(format!(
-                "The program used the proxy, but only for hosts that are not AWS's ({} passed undecrypted). If one of them is AWS \
+                "The program {used}, but only for hosts that are not AWS's ({} passed undecrypted). If one of them is AWS \
                  under another name, name it with --intercept HOST.",
                 super::text::counted(seen.tunnels, "tunnel")
             ));
+            if self.isolated {
+                why.extend(self.went_elsewhere());
+            }
         }
         if summary.exchanges.foreign > 0 {
             why.push(format!(
@@ -83,9 +89,13 @@ impl Hints {
     fn went_elsewhere(&self) -> Vec<String> {
         let mut why = Vec::new();
         for place in &self.endpoint_urls {
-            why.push(format!(
-                "An endpoint is set ({place}), so the program goes there directly: unset it, and give that URL to --upstream."
-            ));
+            why.push(if self.isolated {
+                format!("An endpoint is set ({place}): give that URL to --upstream, and what goes there is looked into.")
+            } else {
+                format!(
+                    "An endpoint is set ({place}), so the program goes there directly: unset it, and give that URL to --upstream."
+                )
+            });
         }
         if let Some(variable) = &self.replaced_proxy {
             why.push(format!(
@@ -97,6 +107,13 @@ impl Hints {
 
     /// Nothing came at all.
     fn never_came(&self) -> String {
+        if self.isolated {
+            let program = self.command.first().map_or("The program", String::as_str);
+            return format!(
+                "{program} opened no connection that could be for AWS: either it calls no AWS service, or a mock answered inside it, or \
+                 another process calls for it that was running before (a Docker daemon, a build server)."
+            );
+        }
         let url = self.proxy_url.as_deref().unwrap_or("http://127.0.0.1:4577");
         if self.as_endpoint {
             return format!(
@@ -243,6 +260,9 @@ mod tests {
 
     #[test]
     fn a_program_that_did_not_follow_its_endpoint_is_told_the_other_way() {
+        let isolated = Hints { isolated: true, ..hints("php app.php") };
+        let told = why(&isolated, Connections::default());
+        assert!(told.contains("opened no connection") && !told.contains("HTTPS_PROXY"), "{told}");
         let hints = Hints { as_endpoint: true, ..hints("php app.php") };
         let told = why(&hints, Connections::default());
         assert!(

@@ -12,6 +12,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("units", &[]),
     ("aws", &[]),
     ("net", &["clock"]),
+    ("isolate", &["net", "clock"]),
     ("fault", &["aws", "units"]),
     ("profile", &["fault", "aws", "units", "clock"]),
     ("ledger", &["profile", "fault", "aws", "clock"]),

@@ -19,6 +19,8 @@ mod fault;
 mod forward;
 mod http2;
 mod identity;
+#[cfg(target_os = "linux")]
+mod isolate;
 mod layers;
 mod led;
 mod limits;

@@ -1,6 +1,7 @@
 //! A proxy that does nothing: what a client sends through it is what the client sends.
 
 use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
 
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
@@ -12,18 +13,25 @@ use tokio_rustls::TlsAcceptor;
 
 /// Grants every CONNECT, dials `upstream` whatever was asked for, and copies bytes. Gives its own address.
 pub(crate) async fn proxy(upstream: SocketAddr) -> SocketAddr {
+    recording(upstream).await.0
+}
+
+/// The same, and what was asked for.
+pub(crate) async fn recording(upstream: SocketAddr) -> (SocketAddr, Arc<Mutex<Vec<String>>>) {
+    let asked = Arc::<Mutex<Vec<String>>>::default();
+    let recorded = Arc::clone(&asked);
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     tokio::spawn(async move {
         loop {
             let (stream, _) = listener.accept().await.unwrap();
-            tokio::spawn(carry(stream, upstream));
+            tokio::spawn(carry(stream, upstream, Arc::clone(&recorded)));
         }
     });
-    address
+    (address, asked)
 }
 
-async fn carry(mut client: TcpStream, upstream: SocketAddr) -> std::io::Result<()> {
+async fn carry(mut client: TcpStream, upstream: SocketAddr, asked: Arc<Mutex<Vec<String>>>) -> std::io::Result<()> {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
         head.push(client.read_u8().await?);
@@ -31,6 +39,8 @@ async fn carry(mut client: TcpStream, upstream: SocketAddr) -> std::io::Result<(
     if !head.starts_with(b"CONNECT ") {
         return client.write_all(b"HTTP/1.1 405 Method Not Allowed\r\nContent-Length: 0\r\n\r\n").await;
     }
+    let authority = String::from_utf8_lossy(&head).split(' ').nth(1).unwrap_or_default().to_owned();
+    asked.lock().unwrap().push(authority);
     client.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await?;
     let mut upstream = TcpStream::connect(upstream).await?;
     copy_bidirectional(&mut client, &mut upstream).await.map(drop)
