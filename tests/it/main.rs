@@ -14,6 +14,7 @@ mod demo;
 mod destination;
 mod differential;
 mod errors;
+mod examples;
 mod expect;
 mod fault;
 mod forward;
