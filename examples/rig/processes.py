@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pwd
 import signal
 import socket
 import subprocess
@@ -11,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 from .trouble import Trouble
 
@@ -34,7 +36,7 @@ def running(
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
-            user=user,
+            **identity(user),
         )
     try:
         until = time.monotonic() + PATIENCE
@@ -46,6 +48,11 @@ def running(
         yield process
     finally:
         end(process, end_with)
+
+
+def identity(user: str | None) -> dict[str, Any]:
+    """As which user a process starts, by the words of `subprocess`: with his groups and none of ours."""
+    return {"user": user, "group": pwd.getpwnam(user).pw_gid, "extra_groups": []} if user else {}
 
 
 def end(process: subprocess.Popen[bytes], signal_: signal.Signals) -> None:

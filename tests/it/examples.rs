@@ -70,5 +70,42 @@ fn a_lambda_function_that_retries_loses_no_row_and_one_that_does_not_is_seen_to_
     assert!(count(&naive["lost"]) > 0, "{naive}");
 }
 
+#[test]
+fn a_shop_that_can_fall_back_loses_no_order_to_an_outage_of_its_database_and_one_that_cannot_does() {
+    let Some(output) = run("graceful-degradation", "lab.py", &["--short"]) else { return };
+    let lab = found(&output, 0);
+    let [before, after, bad_day] = lab["rounds"].as_array().unwrap().as_slice() else { panic!("{lab}") };
+    let answers = |round: &Value, what: &str, answer: &str| round[what][answer].as_u64().unwrap_or(0);
+    // Without: errors while it lasts, and what was ordered meanwhile is nowhere.
+    assert!(answers(before, "reads", "FAIL") > 0 && answers(before, "writes", "FAIL") > 0, "{before}");
+    assert!(count(&before["lost"]) > 0, "{before}");
+    assert_eq!((answers(before, "reads", "CACHE"), answers(before, "writes", "QUEUED")), (0, 0), "{before}");
+    // With: the database again after it, and not before.
+    for (what, answer) in [("reads", "DB"), ("reads", "CACHE"), ("writes", "OK"), ("writes", "QUEUED")] {
+        assert!(answers(after, what, answer) > 0, "{what} {answer}: {after}");
+    }
+    for nothing in ["lost", "lost_after_promise", "miscounted"] {
+        assert_eq!(count(&after[nothing]), 0, "{nothing}: {after}");
+    }
+    assert_eq!((&after["queue_left"], &after["dead_letters_left"]), (&0.into(), &0.into()), "{after}");
+    // Each message came twice, and the stock was right all the same.
+    assert!(after["struck"]["at-least-once"].as_u64().unwrap() > 0, "{after}");
+    // What breaks on the bad day is told, whatever it is; but that it was one.
+    assert!(bad_day["struck"]["cache-slow"].as_u64().unwrap() > 0, "{bad_day}");
+}
+
+#[test]
+fn the_circuit_breaker_opens_tries_and_closes_as_it_says() {
+    let mut command = Command::new(std::env::var("SQUALL_PYTHON").unwrap_or_else(|_| "python3".to_owned()));
+    command.args(["-m", "unittest", "test_breaker"]).current_dir(folder("graceful-degradation"));
+    match command.env("PYTHONDONTWRITEBYTECODE", "1").stdin(Stdio::null()).output() {
+        Ok(output) => assert!(output.status.success(), "{}", text(&output.stderr)),
+        Err(e) => {
+            assert!(!is_required("examples"), "there is no Python: {e}");
+            say(&format!("skipped: the circuit breaker's tests: {e}\n"));
+        }
+    }
+}
+
 /// What an example says with its exit code where something is missing here.
 const NOT_HERE: i32 = 69;
