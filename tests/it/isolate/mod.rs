@@ -10,6 +10,7 @@ mod network;
 mod refusal;
 
 use std::fs;
+use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
@@ -70,6 +71,14 @@ impl User {
         std::os::unix::fs::chown(dir.path(), Some(self.id()), None).unwrap();
         dir
     }
+}
+
+/// A profile that every user can read.
+pub(super) fn profile(text: &str) -> tempfile::TempPath {
+    let mut profile = tempfile::Builder::new().suffix(".yaml").tempfile().unwrap();
+    profile.write_all(text.as_bytes()).unwrap();
+    fs::set_permissions(profile.path(), fs::Permissions::from_mode(0o644)).unwrap();
+    profile.into_temp_path()
 }
 
 /// How it ended, and what was said.

@@ -1,11 +1,9 @@
 //! The program's network: its own servers, the machine's, and everything else.
 
-use std::fs;
 use std::io::Write as _;
 use std::net::TcpListener;
-use std::os::unix::fs::PermissionsExt as _;
 
-use super::{User, for_each_user};
+use super::{User, for_each_user, profile};
 use crate::support::connect;
 
 /// A server of this machine that says a word to whoever comes.
@@ -163,6 +161,59 @@ async fn what_is_no_http_is_carried_under_the_name_that_was_asked_for() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_rule_by_host_and_port_strikes_what_is_no_http_and_nothing_else() {
+    let port = server("the database");
+    let (proxy, _asked) = connect::recording(([127, 0, 0, 1], port).into()).await;
+    for_each_user(|user: User| {
+        let profile = profile("rules: [{name: db-down, match: {host: db.corp.test, port: 5432}, fault: refuse}]");
+        let via = format!("http://{proxy}");
+        let options = ["--via", &via, "--profile", profile.to_str().unwrap()];
+        let ran = user.python(&options, DATABASES, &[]);
+        let wanted = "db.corp.test 5432 gone\ndb.corp.test 5433 the database\ndb2.corp.test 5432 the database\n";
+        assert_eq!((ran.code, ran.out.as_str()), (Some(0), wanted), "{ran:?}");
+        assert!(ran.err.contains("Rule db-down fired once"), "{}", ran.err);
+    });
+}
+
+const DATABASES: &str = r#"
+import socket
+for host, port in ("db.corp.test", 5432), ("db.corp.test", 5433), ("db2.corp.test", 5432):
+    try:
+        said = socket.create_connection((host, port), 5).recv(99).decode() or "gone"
+    except ConnectionError:
+        said = "gone"
+    print(host, port, said)
+"#;
+
+#[test]
+fn the_machines_metadata_is_asked_at_its_own_address_and_meets_faults() {
+    for_each_user(|user| {
+        let profile =
+            profile("rules: [{name: no-role, match: {service: imds, operation: GetCredentials}, fault: not_found}]");
+        let options = ["--upstream", "imds=stand-in", "--profile", profile.to_str().unwrap()];
+        let ran = user.python(&options, METADATA, &[]);
+        assert_eq!((ran.code, ran.out.as_str()), (Some(0), "401 200 200 404 \n"), "{ran:?}");
+    });
+}
+
+const METADATA: &str = r#"
+import urllib.error, urllib.request
+def ask(path, method="GET", **fields):
+    request = urllib.request.Request("http://169.254.169.254/latest/" + path, method=method, headers=fields)
+    try:
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            print(answer.status, end=" ")
+            return answer.read().decode()
+    except urllib.error.HTTPError as error:
+        print(error.code, end=" ")
+ROLES = "meta-data/iam/security-credentials/"
+ask(ROLES)
+token = {"X-aws-ec2-metadata-token": ask("api/token", "PUT", **{"X-aws-ec2-metadata-token-ttl-seconds": "60"})}
+ask(ROLES + ask(ROLES, **token), **token)
+print()
+"#;
+
+#[tokio::test(flavor = "multi_thread")]
 async fn datagrams_but_for_names_are_refused_at_once() {
     for_each_user(|user| {
         let program = "import socket; s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.connect(('192.0.2.1', 443)); s.settimeout(5); s.send(b'x')\ntry: s.recv(9)\nexcept OSError as e: print(type(e).__name__)";
@@ -175,10 +226,8 @@ async fn datagrams_but_for_names_are_refused_at_once() {
 fn an_emulator_at_its_own_address_is_squalls_endpoint() {
     for_each_user(|user| {
         let emulator = format!("http://127.0.0.1:{}", server("never asked"));
-        let mut profile = tempfile::Builder::new().suffix(".yaml").tempfile().unwrap();
-        profile.write_all(b"rules: [{name: t, match: {service: dynamodb}, fault: throttle}]").unwrap();
-        fs::set_permissions(profile.path(), fs::Permissions::from_mode(0o644)).unwrap();
-        let options = ["--upstream", &emulator, "--profile", profile.path().to_str().unwrap()];
+        let profile = profile("rules: [{name: t, match: {service: dynamodb}, fault: throttle}]");
+        let options = ["--upstream", &emulator, "--profile", profile.to_str().unwrap()];
         let ran = user.python(&options, LIST_TABLES, &[&emulator]);
         assert!(ran.code == Some(0) && ran.out.contains("ThrottlingException"), "{ran:?}");
         assert!(ran.err.contains("| dynamodb | ListTables"), "{}", ran.err);

@@ -1,16 +1,12 @@
 //! `refuse` as a port that is closed: the kernel's own refusal, counted as any other fault.
 
-use std::io::Write as _;
-
-use super::for_each_user;
+use super::{for_each_user, profile};
 
 #[test]
 fn a_service_that_is_down_refuses_connections_and_each_is_counted() {
     for_each_user(|user| {
-        let mut profile = tempfile::Builder::new().suffix(".yaml").tempfile().unwrap();
-        profile.write_all(b"rules: [{name: sqs-down, match: {service: sqs}, fault: refuse}]").unwrap();
-        std::fs::set_permissions(profile.path(), std::os::unix::fs::PermissionsExt::from_mode(0o644)).unwrap();
-        let options = ["--upstream", "http://127.0.0.1:9", "--profile", profile.path().to_str().unwrap()];
+        let profile = profile("rules: [{name: sqs-down, match: {service: sqs}, fault: refuse}]");
+        let options = ["--upstream", "http://127.0.0.1:9", "--profile", profile.to_str().unwrap()];
         let ran = user.python(&options, CONNECT, &[]);
         assert_eq!(ran.code, Some(0), "{ran:?}");
         assert_eq!(ran.out, "sqs ECONNREFUSED\nsqs ECONNREFUSED\nsqs ECONNREFUSED\ns3 connected\n", "{ran:?}");
@@ -32,12 +28,8 @@ for service in ("sqs", "sqs", "sqs", "s3"):
 #[test]
 fn an_outage_ends_when_its_time_is_over() {
     for_each_user(|user| {
-        let mut profile = tempfile::Builder::new().suffix(".yaml").tempfile().unwrap();
-        profile
-            .write_all(b"rules: [{name: outage, match: {service: sqs}, when: {between: 0s..1s}, fault: refuse}]")
-            .unwrap();
-        std::fs::set_permissions(profile.path(), std::os::unix::fs::PermissionsExt::from_mode(0o644)).unwrap();
-        let options = ["--upstream", "http://127.0.0.1:9", "--profile", profile.path().to_str().unwrap()];
+        let profile = profile("rules: [{name: outage, match: {service: sqs}, when: {between: 0s..1s}, fault: refuse}]");
+        let options = ["--upstream", "http://127.0.0.1:9", "--profile", profile.to_str().unwrap()];
         let ran = user.python(&options, WAIT, &[]);
         assert!(ran.code == Some(0) && ran.out.starts_with("refused, then connected after "), "{ran:?}");
     });

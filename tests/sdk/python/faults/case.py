@@ -14,7 +14,9 @@ from botocore.exceptions import ClientError
 from calls import CALLS
 from common import clients, emulator, far_end, squall
 
-CONFIG = {"retries": {"mode": "standard", "total_max_attempts": 3}, "connect_timeout": 5, "read_timeout": 1}
+CONFIG = {"retries": {"mode": "standard", "total_max_attempts": 3}, "connect_timeout": 5, "read_timeout": 2}
+
+
 def main():
     rows = json.loads(Path(os.environ["CASE"], "../../faults.json").read_text())["rows"]
     with ThreadPoolExecutor(6) as pool:
@@ -31,7 +33,7 @@ def difference(number, row):
     print(what, json.dumps(got), flush=True)
     # Which error a broken connection shows itself as depends on who notices first.
     same = got["saw"] in expected.get("saw", "").split(" or ") and {**got, "saw": None} == {**expected, "saw": None}
-    return None if same else f"{what}: {expected}, not {got}"
+    return None if same else f"{what}: {got}, not {expected}"
 
 
 def seen(number, row):

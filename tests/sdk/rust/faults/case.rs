@@ -25,7 +25,7 @@ async fn program() -> Result<(), Box<dyn Error>> {
     let (call, times) = (arguments.next().ok_or("no call")?, arguments.next().ok_or("no number")?.parse::<u32>()?);
     let config = common::config().await;
     let timeouts = config.timeout_config().map_or_else(TimeoutConfig::builder, TimeoutConfig::to_builder);
-    let timeouts = timeouts.read_timeout(Duration::from_secs(1)).build();
+    let timeouts = timeouts.read_timeout(Duration::from_secs(2)).build();
     let config = config.into_builder().timeout_config(timeouts).build();
     let clients = Clients::new(&config);
     for time in 1..=times {
