@@ -189,6 +189,12 @@ fn set_mark(_socket: &Socket, _mark: u32) -> io::Result<()> {
     Err(io::Error::new(io::ErrorKind::Unsupported, "only Linux marks sockets"))
 }
 
+/// Whether this is the error of a far end that was there and broke off, be it before connecting to it had come back: one that is not there
+/// refuses, or does not answer at all.
+pub fn has_broken_off(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe)
+}
+
 /// The address as whoever is there sees it.
 fn as_seen(address: SocketAddr) -> SocketAddr {
     let ip = match address.ip().to_canonical() {
@@ -269,6 +275,25 @@ mod tests {
         assert!(!dialer.is_ours(peer, elsewhere), "the same port of somebody else's");
         drop(known);
         assert!(!dialer.is_ours(peer, here));
+    }
+
+    #[tokio::test]
+    async fn a_far_end_that_breaks_off_at_once_is_told_from_one_that_is_not_there() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let target =
+            Target::new(super::super::target::Scheme::Http, "127.0.0.1", listener.local_addr().unwrap().port());
+        let dialer = Dialer::default();
+        let resetting = async {
+            let (stream, _) = listener.accept().unwrap();
+            socket2::SockRef::from(&stream).set_linger(Some(Duration::ZERO)).unwrap();
+        };
+        // One thread: it is reset between its beginning and the first look at it.
+        let (dialled, ()) = tokio::join!(biased; dialer.dial(&target), resetting);
+        let error = dialled.unwrap_err();
+        assert!(has_broken_off(&error), "{error:?}");
+        drop(listener);
+        let error = dialer.dial(&target).await.unwrap_err();
+        assert!(!has_broken_off(&error), "{error:?}");
     }
 
     #[tokio::test]

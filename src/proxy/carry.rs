@@ -4,8 +4,7 @@ use std::io;
 
 use bytes::Bytes;
 
-use super::Proxy;
-use crate::net::dial::Known;
+use crate::net::dial::{Dialer, Known};
 use crate::net::rewind::Rewind;
 use crate::net::target::Target;
 use crate::net::via::FarStream;
@@ -17,8 +16,8 @@ pub(super) struct Far {
 }
 
 /// Connects to a far end whose connection with a client is to be carried.
-pub(super) async fn reach(proxy: &Proxy, target: &Target) -> io::Result<Far> {
-    let (stream, known) = proxy.upstream.dialer().dial(target).await?;
+pub(super) async fn reach(dialer: &Dialer, target: &Target) -> io::Result<Far> {
+    let (stream, known) = dialer.dial(target).await?;
     Ok(Far { stream: Rewind::new(Bytes::new(), stream), known })
 }
 

@@ -255,7 +255,7 @@ async fn connect(
         return Ok(connected());
     }
     let passage = Passage::open(&proxy, &connection, &target, None).admitted().await?;
-    Ok(match carry::reach(&proxy, &target).await {
+    Ok(match carry::reach(proxy.upstream.dialer(), &target).await {
         Ok(far) => {
             Sightings::count(&proxy.sightings.tunnels);
             here.spawn(upgraded(request, move |stream| passage.carry(stream, Some(far))));

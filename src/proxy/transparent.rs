@@ -22,6 +22,7 @@ use super::tcp::Passage;
 use super::{Proxy, Sightings};
 use crate::ledger::Mode;
 use crate::net::cut::ConnectionEnding;
+use crate::net::dial::{self, Dialer};
 use crate::net::io::ClientIo;
 use crate::net::name::HostName;
 use crate::net::rewind::Rewind;
@@ -100,7 +101,7 @@ impl Led {
                 let both = async {
                     tokio::select! {
                         biased;
-                        heard = heard(&self.proxy, &target) => { far = heard.ok(); None }
+                        heard = heard(self.proxy.upstream.dialer(), &target) => { far = heard.ok(); None }
                         speech = sniff::sniff(&mut self.io, &mut self.seen) => Some(speech),
                     }
                 };
@@ -193,10 +194,12 @@ impl Led {
     }
 }
 
-/// The far end once it has spoken, or closed. If it cannot be reached, the client may still say something that goes elsewhere.
-async fn heard(proxy: &Proxy, target: &Target) -> io::Result<Far> {
-    let mut far = match carry::reach(proxy, target).await {
+/// The far end once it has spoken, or closed; an error once it has broken off. If it cannot be reached, the client may still say
+/// something that goes elsewhere.
+async fn heard(dialer: &Dialer, target: &Target) -> io::Result<Far> {
+    let mut far = match carry::reach(dialer, target).await {
         Ok(far) => far,
+        Err(e) if dial::has_broken_off(&e) => return Err(e),
         Err(e) => {
             tracing::debug!("cannot reach {target}: {e}");
             std::future::pending().await
@@ -217,3 +220,27 @@ const FIRST_READ: usize = 2048;
 /// SQL Server, Oracle, MySQL, PostgreSQL, AMQP, Redis, MongoDB, Kafka, memcached, NATS, ZooKeeper.
 const NO_HTTP: [u16; 19] =
     [21, 22, 23, 25, 110, 143, 587, 1433, 1521, 2181, 3306, 4222, 5432, 5672, 6379, 9092, 11211, 27017, 33060];
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_far_end_that_breaks_off_at_once_is_heard_and_one_that_is_not_there_is_waited_for() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let target = Target::new(Scheme::Http, "127.0.0.1", listener.local_addr().unwrap().port());
+        let dialer = Dialer::default();
+        let resetting = async {
+            let (stream, _) = listener.accept().unwrap();
+            socket2::SockRef::from(&stream).set_linger(Some(Duration::ZERO)).unwrap();
+        };
+        // One thread: it is reset between its beginning and the first look at it.
+        let heard_it = async { tokio::time::timeout(Duration::from_secs(20), heard(&dialer, &target)).await };
+        let (broken, ()) = tokio::join!(biased; heard_it, resetting);
+        assert!(broken.unwrap().is_err_and(|e| e.kind() == io::ErrorKind::ConnectionReset));
+        drop(listener);
+        assert!(tokio::time::timeout(SILENCE, heard(&dialer, &target)).await.is_err(), "the client may still speak");
+    }
+}

@@ -15,6 +15,7 @@ use crate::clock;
 use crate::fault::{Breach, Way};
 use crate::ledger::{Carried, Entry, Outcome, Side};
 use crate::net::cut::ConnectionEnding;
+use crate::net::dial;
 use crate::net::relay::{Relay, RelayEnd};
 use crate::net::target::Target;
 use crate::profile::{Course, Line, RuleName, Ruling, Seen, Stop};
@@ -99,8 +100,12 @@ impl Passage {
                 return end(&connection, client, &far, ending, At::Once).await;
             }
             if matches!(far, Far::Later) && !is_silent(&line) {
-                far = match carry::reach(&self.proxy, &self.target).await {
+                far = match carry::reach(self.proxy.upstream.dialer(), &self.target).await {
                     Ok(far) => far.into(),
+                    Err(error) if dial::has_broken_off(&error) => {
+                        let broken = RelayEnd::Broken { by_client: false, error };
+                        return self.relayed(broken, &line, client, &far).await;
+                    }
                     Err(e) => return self.unreachable(client, &e).await,
                 };
                 // A rule's time may have come meanwhile.
@@ -203,8 +208,8 @@ impl Passage {
                 tracing::debug!("the connection of {} to {} broke: {error}", connection.client, self.target);
                 self.close(Outcome::UpstreamFailed, Some(Side::Upstream));
                 // What the far end did to us is done to the client.
-                let is_reset = matches!(error.kind(), io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe);
-                let ending = if is_reset { ConnectionEnding::Reset } else { ConnectionEnding::Close };
+                let ending =
+                    if dial::has_broken_off(&error) { ConnectionEnding::Reset } else { ConnectionEnding::Close };
                 end(&connection, client, far, ending, At::Last).await;
             }
         }
