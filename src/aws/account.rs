@@ -7,13 +7,14 @@
 use compact_str::CompactString;
 
 use super::endpoint::Endpoint;
+use super::field;
 use super::request::{Head, Reading};
 use super::uri;
 
 /// The account that the request names outright; `host` in lower case.
 pub(super) fn named(head: &Head<'_>, host: &str, reading: Option<&Reading>) -> Option<CompactString> {
     in_host(host)
-        .or_else(|| head.header("x-amz-account-id").filter(|value| is_account(value)))
+        .or_else(|| head.header(&field::AMZ_ACCOUNT_ID).filter(|value| is_account(value)))
         .or_else(|| in_path(head.path, reading?))
         .or_else(|| in_arn(head.path))
         .or_else(|| in_arn(head.query?))
@@ -60,9 +61,9 @@ fn in_host(host: &str) -> Option<&str> {
     if is_account(label) {
         return Endpoint::read(host).bucket.is_none().then_some(label);
     }
+    let (_, account) = label.rsplit_once('-').filter(|(_, end)| is_account(end))?;
     let of_access_point = ["s3-accesspoint", "s3-object-lambda", "s3-outposts"].iter().any(|kind| rest.contains(kind));
-    let (_, account) = label.rsplit_once('-').filter(|_| of_access_point)?;
-    is_account(account).then_some(account)
+    of_access_point.then_some(account)
 }
 
 /// What stands in the path where the operation's template has `{AwsAccountId}`, `{accountId}` or the like, and in a queue's URL.

@@ -7,7 +7,9 @@
 use std::fmt;
 
 use compact_str::CompactString;
+use http::header::USER_AGENT;
 
+use super::field;
 use super::request::Head;
 
 /// The program's way of speaking to AWS. Displayed: `boto3 1.44.5`, `aws-sdk-go-v2 1.30.0 in terraform`.
@@ -80,7 +82,7 @@ impl Client {
     /// Reads both headers; none where no SDK is named.
     pub(super) fn read(head: &Head<'_>) -> Option<Self> {
         let mut words = Words::default();
-        for name in ["user-agent", "x-amz-user-agent"] {
+        for name in [&USER_AGENT, &field::AMZ_USER_AGENT] {
             let agent = head.header(name).unwrap_or_default();
             agent.split(' ').take(MOST_WORDS).for_each(|word| words.take(word));
         }
@@ -226,7 +228,7 @@ mod tests {
 
     fn read(agents: [&'static str; 2]) -> Option<Client> {
         let mut headers = HeaderMap::new();
-        for (name, value) in ["user-agent", "x-amz-user-agent"].into_iter().zip(agents) {
+        for (name, value) in [&USER_AGENT, &field::AMZ_USER_AGENT].into_iter().zip(agents) {
             headers.insert(name, HeaderValue::from_static(value));
         }
         Client::read(&Head { method: &Method::GET, host: "", path: "/", query: None, headers: &headers })

@@ -74,8 +74,7 @@ impl<'a> Scope<'a> {
 }
 
 fn credential(parameters: &str) -> Option<&str> {
-    let (_, rest) = parameters.split_once("Credential=")?;
-    rest.split([',', ' ']).next()
+    parameters.split([',', ' ']).find_map(|parameter| parameter.strip_prefix("Credential="))
 }
 
 /// The last `N` parts before the terminator, the first of them with whatever slashes it holds.

@@ -15,6 +15,7 @@ mod credential;
 mod endpoint;
 pub mod expiration;
 pub mod extent;
+mod field;
 pub mod gateway;
 pub mod host;
 pub mod idiom;

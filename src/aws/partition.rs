@@ -15,9 +15,14 @@ pub fn dns_suffixes() -> &'static [&'static str] {
 /// Whether this host name is one of AWS's: a suffix of [`dns_suffixes`] or a name below one, in any case, with or without the root's
 /// dot. A port is not expected.
 pub fn is_aws_host(host: &str) -> bool {
+    below_suffix(host).is_some() && is_written(host)
+}
+
+/// Whether each of its labels is one that a host may have.
+fn is_written(host: &str) -> bool {
     let written =
         |label: &str| !label.is_empty() && label.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b));
-    below_suffix(host).is_some() && host.strip_suffix('.').unwrap_or(host).split('.').all(written)
+    host.strip_suffix('.').unwrap_or(host).split('.').all(written)
 }
 
 /// Whether AWS's API may be served under this name: one of AWS's, but not a machine or database of a customer's (an EC2 instance, a
@@ -26,8 +31,9 @@ pub fn is_aws_host(host: &str) -> bool {
 /// The names are as those services' user guides give them: `ec2-….us-west-2.compute.amazonaws.com`, `….eu-west-1.elb.amazonaws.com`,
 /// `….us-east-1.rds.amazonaws.com` and so on. The APIs themselves have the service first (`rds.us-east-1.amazonaws.com`).
 pub fn is_api_host(host: &str) -> bool {
-    let kind = below_suffix(host).and_then(|below| below.rsplit_once('.')).map(|(_, kind)| kind);
-    is_aws_host(host) && !kind.is_some_and(|kind| CUSTOMERS.iter().any(|known| kind.eq_ignore_ascii_case(known)))
+    let Some(below) = below_suffix(host) else { return false };
+    let kind = below.rsplit_once('.').map(|(_, kind)| kind);
+    is_written(host) && !kind.is_some_and(|kind| CUSTOMERS.iter().any(|known| kind.eq_ignore_ascii_case(known)))
 }
 
 const CUSTOMERS: [&str; 7] = ["cache", "compute", "compute-1", "docdb", "elb", "rds", "redshift"];

@@ -10,6 +10,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use compact_str::CompactString;
+use http::header::{AsHeaderName, USER_AGENT};
 use smallvec::{SmallVec, smallvec};
 
 use super::account;
@@ -18,6 +19,7 @@ use super::client::Client;
 use super::coding::Plain;
 use super::credential::Scope;
 use super::endpoint::Endpoint;
+use super::field;
 use super::link_local;
 use super::protocol::{cbor, json, query, rest};
 use super::resource::{self, Resource};
@@ -177,13 +179,13 @@ pub fn decode(head: &Head<'_>, body_prefix: &[u8]) -> Result<AwsRequest, Foreign
         why: request.why.get(),
         protocol: found.protocol,
         head_only: head.method == http::Method::HEAD,
-        query_mode: head.header("x-amzn-query-mode").is_some_and(|mode| mode.eq_ignore_ascii_case("true")),
-        detached: matches!(head.header("x-amz-invocation-type"), Some("Event" | "DryRun")),
+        query_mode: head.header(&field::AMZ_QUERY_MODE).is_some_and(|mode| mode.eq_ignore_ascii_case("true")),
+        detached: matches!(head.header(&field::AMZ_INVOCATION_TYPE), Some("Event" | "DryRun")),
         region,
         access_key: access_key.map(|key| AccessKeyId(key.into())),
         account,
         client: Client::read(head).map(Arc::new),
-        invocation: head.header("amz-sdk-invocation-id").filter(|id| !id.is_empty()).map(CompactString::from),
+        invocation: head.header(&field::AMZ_SDK_INVOCATION_ID).filter(|id| !id.is_empty()).map(CompactString::from),
         attempt,
         max_attempts,
         resource: None,
@@ -225,7 +227,7 @@ impl<'a> Evidence<'a> {
     }
 
     /// A header's text.
-    pub(super) fn header(&self, name: &str) -> Option<&'a str> {
+    pub(super) fn header(&self, name: impl AsHeaderName) -> Option<&'a str> {
         self.head.header(name)
     }
 
@@ -237,13 +239,13 @@ impl<'a> Evidence<'a> {
 
 impl<'a> Head<'a> {
     /// The text of a header, where it is visible ASCII.
-    pub(super) fn header(&self, name: &str) -> Option<&'a str> {
+    pub(super) fn header(&self, name: impl AsHeaderName) -> Option<&'a str> {
         self.headers.get(name)?.to_str().ok()
     }
 
     /// The service id that SDKs other than botocore put into their User-Agent: `api/s3#3.1`, `api/dynamodb/1.2`.
     pub(super) fn service_in_user_agent(&self) -> Option<&'a str> {
-        let agents = ["user-agent", "x-amz-user-agent"].into_iter().filter_map(|name| self.header(name));
+        let agents = [&USER_AGENT, &field::AMZ_USER_AGENT].into_iter().filter_map(|name| self.header(name));
         let mut words = agents.flat_map(|agent| agent.split(' '));
         words.find_map(|word| word.strip_prefix("api/")?.split(['#', '/']).next()).filter(|id| !id.is_empty())
     }
@@ -333,11 +335,16 @@ impl fmt::Debug for AccessKeyId {
 
 /// `attempt=` and `max=` of `amz-sdk-request: ttl=…; attempt=1; max=3`, in any order.
 fn attempts(head: &Head<'_>) -> (Option<u32>, Option<u32>) {
-    let told = head.header("amz-sdk-request").unwrap_or_default();
-    let number = |name: &str| {
-        told.split(';').find_map(|part| part.trim().strip_prefix(name)?.strip_prefix('=')?.trim().parse::<u32>().ok())
-    };
-    (number("attempt"), number("max"))
+    let (mut attempt, mut most) = (None, None);
+    let told = head.header(&field::AMZ_SDK_REQUEST).unwrap_or_default();
+    for (name, value) in told.split(';').filter_map(|part| part.trim().split_once('=')) {
+        match name {
+            "attempt" => attempt = attempt.or_else(|| value.trim().parse().ok()),
+            "max" => most = most.or_else(|| value.trim().parse().ok()),
+            _ => {}
+        }
+    }
+    (attempt, most)
 }
 
 pub(super) fn lower_case(host: &str) -> Cow<'_, str> {

@@ -85,6 +85,9 @@ impl ConnectionControl {
 
     /// So many bytes of HTTP were read.
     pub(super) fn heard(&self, bytes: usize) {
+        if bytes == 0 {
+            return;
+        }
         self.exchanges.heard.fetch_add(bytes as u64, Ordering::Relaxed);
     }
 
@@ -138,6 +141,10 @@ impl ConnectionControl {
 
     /// So many bytes came from the client.
     pub(super) fn has_read(&self, bytes: usize) {
+        // Most looks at a socket find nothing, and an atomic addition costs as much as dozens of other instructions.
+        if bytes == 0 {
+            return;
+        }
         self.read.fetch_add(bytes as u64, Ordering::Relaxed);
     }
 

@@ -17,7 +17,16 @@ pub struct Rewind<T> {
 impl<T> Rewind<T> {
     /// Reads `prefix` first, then `inner`.
     pub fn new(prefix: Bytes, inner: T) -> Self {
-        Self { prefix, inner }
+        let mut stream = Self { prefix, inner };
+        stream.let_go();
+        stream
+    }
+
+    /// Nothing left of the prefix may still be a hold on kilobytes, and a connection may live for hours.
+    fn let_go(&mut self) {
+        if self.prefix.is_empty() {
+            self.prefix = Bytes::new();
+        }
     }
 
     /// The stream below.
@@ -39,9 +48,7 @@ impl<T: AsyncRead + Unpin> AsyncRead for Rewind<T> {
         let n = self.prefix.len().min(buf.remaining());
         buf.put_slice(&self.prefix[..n]);
         self.prefix.advance(n);
-        if self.prefix.is_empty() {
-            self.prefix = Bytes::new(); // let go of the allocation: a connection may live for hours
-        }
+        self.let_go();
         Poll::Ready(Ok(()))
     }
 }

@@ -132,6 +132,9 @@ pub async fn route(
             None => Err(no_upstream("no --upstream is given for its service")),
         };
     };
+    if proxy.destinations.is_empty() {
+        return Ok(straight(target));
+    }
     let stand_in = if aws.is_some() && partition::is_api_host(&target.host) {
         proxy.destinations.of(services)
     } else {

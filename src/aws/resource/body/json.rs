@@ -9,6 +9,9 @@ use super::{Finds, Names, Step, Way, push};
 
 /// Out of a JSON object. serde_json reads the text piece by piece, so what stands before an end or an error is found.
 pub(in crate::aws::resource) fn json(prefix: &[u8], ways: &[Way]) -> Names {
+    if prefix.is_empty() {
+        return Names::new();
+    }
     let mut finds = Finds::new(ways);
     // An error is the usual end: of the bytes, or of the search.
     let _ = serde_json::Deserializer::from_slice(prefix).deserialize_map(Top(&mut finds));
