@@ -249,18 +249,8 @@ fn within(machine: &Namespace, container: &Value, command: &[String]) -> Command
         bounding += &format!(",+{}", capability.as_str().unwrap().to_ascii_lowercase());
     }
     let path = format!("{}:/usr/sbin:/usr/bin:/sbin:/bin", program().parent().unwrap().display());
-    let id = user(container).to_string();
-    let mut setpriv = machine.command("setpriv");
-    setpriv.args([
-        "--reuid",
-        &id,
-        "--regid",
-        &id,
-        "--clear-groups",
-        "--inh-caps=-all",
-        &format!("--bounding-set={bounding}"),
-    ]);
-    setpriv.args(["env", "-i", &format!("PATH={path}")]);
+    let mut setpriv = machine.command_within(user(container), &bounding, "env");
+    setpriv.args(["-i", &format!("PATH={path}")]);
     setpriv.args(variables(container).into_iter().map(|(name, value)| format!("{name}={value}")));
     setpriv.args(command);
     setpriv

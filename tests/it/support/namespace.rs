@@ -90,18 +90,14 @@ impl Namespace {
 
     /// The same, as a user without any privileges.
     pub(crate) fn command_as(&self, user: u32, program: &str) -> Command {
+        self.command_within(user, "-all", program)
+    }
+
+    /// The same, with this bounding set of capabilities, as setpriv takes it.
+    pub(crate) fn command_within(&self, user: u32, bounding: &str, program: &str) -> Command {
         let mut command = self.command("setpriv");
-        let id = user.to_string();
-        command.args([
-            "--reuid",
-            &id,
-            "--regid",
-            &id,
-            "--clear-groups",
-            "--inh-caps=-all",
-            "--bounding-set=-all",
-            program,
-        ]);
+        let (id, bounding) = (user.to_string(), format!("--bounding-set={bounding}"));
+        command.args(["--reuid", &id, "--regid", &id, "--clear-groups", "--inh-caps=-all", &bounding, program]);
         command
     }
 
