@@ -11,8 +11,10 @@ use hyper::service::service_fn;
 use hyper::upgrade::Upgraded;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
+use rustls::ServerConfig;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
 
 use super::own::{self, Reason};
 use super::route::{self, Connection};
@@ -106,7 +108,7 @@ async fn hello<T: AsyncRead + Unpin>(
     seen: &mut BytesMut,
 ) -> Option<Hello> {
     let patience = proxy.limits.head;
-    match waited(proxy, patience, sniff::client_hello(stream, seen)).await {
+    match waited(proxy, patience, Box::pin(sniff::client_hello(stream, seen))).await {
         Ok(Ok(hello)) => return Some(hello),
         Ok(Err(e)) => tracing::debug!("{}: no TLS ClientHello: {e}", connection.client),
         Err(why) => tracing::debug!("{}: no whole TLS ClientHello: {why}", connection.client),
@@ -138,16 +140,29 @@ pub(super) async fn terminate<T>(
         Ok(config) => config,
         Err(e) => return tracing::warn!("{e}"),
     };
-    let patience = proxy.limits.head;
-    match waited(&proxy, patience, Box::pin(TlsAcceptor::from(config).accept(io))).await {
-        Ok(Ok(stream)) => {
-            connection.secure = true;
-            let http2 = tls::is_http2(stream.get_ref().1);
-            speak_origin(proxy, connection, Box::new(stream), http2).await;
-        }
-        Ok(Err(e)) => refused(&proxy, name, &e),
+    let Some(stream) = Box::pin(shake_hands(&proxy, &connection, io, name, config)).await else { return };
+    connection.secure = true;
+    let http2 = tls::is_http2(stream.get_ref().1);
+    speak_origin(proxy, connection, stream, http2).await;
+}
+
+/// The TLS handshake; boxed, as the stream lives as long as the connection, in the future of whoever speaks on it.
+async fn shake_hands<T>(
+    proxy: &Proxy,
+    connection: &Connection,
+    io: T,
+    name: &HostName,
+    config: Arc<ServerConfig>,
+) -> Option<Box<TlsStream<T>>>
+where
+    T: AsyncRead + AsyncWrite + Unpin,
+{
+    match waited(proxy, proxy.limits.head, TlsAcceptor::from(config).accept(io)).await {
+        Ok(Ok(stream)) => return Some(Box::new(stream)),
+        Ok(Err(e)) => refused(proxy, name, &e),
         Err(why) => tracing::debug!("no TLS handshake with {}: {why}", connection.client),
     }
+    None
 }
 
 /// Why something was not waited for any longer.
@@ -211,8 +226,10 @@ where
     let terms = terms(&proxy, &connection);
     let client = connection.client;
     let answer = move |request| handle::handle(Arc::clone(&proxy), Arc::clone(&connection), request);
-    let served =
-        if http2 { serve::http2(io, terms, service_fn(answer)).await } else { serve::http1(io, terms, answer).await };
+    let served = match http2 {
+        true => Box::pin(serve::http2(io, terms, service_fn(answer))).await,
+        false => serve::http1(io, terms, answer).await,
+    };
     ended(client, served);
 }
 
@@ -313,7 +330,7 @@ async fn intercept(proxy: Arc<Proxy>, mut connection: Connection, mut stream: Re
         Ok(Ok(Some(Speech::Other))) | Err(GivenUp::Late(_)) => {
             Sightings::count(&proxy.sightings.tunnels);
             let stream = Rewind::new(seen.freeze(), stream);
-            Passage::open(&proxy, &connection, &target, None).carry(stream, None).await;
+            Box::pin(Passage::open(&proxy, &connection, &target, None).carry(stream, None)).await;
         }
         Ok(Err(e)) => tracing::debug!("{} closed its tunnel to {target}: {e}", connection.client),
     }

@@ -111,6 +111,8 @@ impl Proxy {
     /// Runs what a connection or tunnel does until it ends, or is cut.
     pub fn spawn(&self, connection: impl Future<Output = ()> + Send + 'static) {
         let cut = self.cut.clone();
+        // Each future around another has room for it twice: as what it is given, and as what it waits for.
+        let connection = Box::pin(connection);
         self.tasks.spawn(async move { cut.run_until_cancelled_owned(connection).await });
     }
 

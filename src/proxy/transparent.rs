@@ -50,7 +50,7 @@ pub(super) async fn serve(
     if NO_HTTP.contains(&original.port()) || led.is_named_otherwise() {
         return led.carry(None, None).await;
     }
-    let (first, far) = led.first_word().await;
+    let (first, far) = Box::pin(led.first_word()).await;
     match first {
         First::Broken => led.reset().await,
         First::Nothing => {}
@@ -124,7 +124,7 @@ impl Led {
 
     async fn tls(mut self, far: Option<Far>) {
         let patience = self.proxy.limits.head;
-        let hello = sniff::client_hello(&mut self.io, &mut self.seen);
+        let hello = Box::pin(sniff::client_hello(&mut self.io, &mut self.seen));
         let hello = match connection::waited(&self.proxy, patience, hello).await {
             Ok(Ok(hello)) => hello,
             Err(GivenUp::Stopping) => return,
@@ -175,7 +175,7 @@ impl Led {
         let target = Arc::new(self.target(scheme, self.name.as_deref().or(name)));
         Sightings::count(&self.proxy.sightings.tunnels);
         let stream = Rewind::new(self.seen.freeze(), self.io);
-        Passage::open(&self.proxy, &self.connection, &target, None).carry(stream, far).await;
+        Box::pin(Passage::open(&self.proxy, &self.connection, &target, None).carry(stream, far)).await;
     }
 
     /// The far end that the client means, at the address it had found; where it was led there by a name, wherever that leads us.
