@@ -72,6 +72,11 @@ pub struct Held {
 }
 
 impl Held {
+    /// Takes a port for clients that name the address alone.
+    pub fn bind_here(address: SocketAddr) -> io::Result<Self> {
+        Self::bind(Door { address, meant: Meant::Here })
+    }
+
     fn bind(door: Door) -> io::Result<Self> {
         let Door { address, meant } = door;
         let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
@@ -86,6 +91,11 @@ impl Held {
         }
         socket.bind(&address.into())?;
         Ok(Self { socket, meant })
+    }
+
+    /// The address.
+    pub fn address(&self) -> io::Result<SocketAddr> {
+        self.socket.local_addr()?.as_socket().ok_or_else(|| io::ErrorKind::Unsupported.into())
     }
 
     /// Listens, again or for the first time.
@@ -104,11 +114,6 @@ impl Listener {
     /// The same, for clients that come as the door says.
     pub fn open(door: Door) -> io::Result<Self> {
         Held::bind(door)?.listen()
-    }
-
-    /// The same, for clients that name the address alone.
-    pub fn bind_here(address: SocketAddr) -> io::Result<Self> {
-        Self::open(Door { address, meant: Meant::Here })
     }
 
     /// Stops listening and keeps the port: from now on connections to it are refused.

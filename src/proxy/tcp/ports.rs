@@ -22,7 +22,7 @@ use crate::net::io::ClientIo;
 use crate::net::listen::{Arrival, Held, Listener};
 use crate::net::target::{Scheme, Target};
 use crate::profile::tcp::FarEnd;
-use crate::profile::{Plan, RuleName, Seen, TcpEntry};
+use crate::profile::{Plan, RuleName, Ruling, Seen, TcpEntry};
 use crate::proxy::Proxy;
 use crate::proxy::route::Connection;
 
@@ -76,17 +76,20 @@ impl Ports {
         let missing = plan.tcp().iter().filter(|entry| open.iter().all(|port| port.key != Key::of(entry)));
         let taken = |entry: &TcpEntry, error| PortTaken { name: entry.name.clone(), listen: entry.listen, error };
         let bound: Result<Vec<_>, _> = missing
-            .map(|entry| Ok((Key::of(entry), Listener::bind_here(entry.listen).map_err(|e| taken(entry, e))?)))
+            .map(|entry| {
+                let door = Door::first(proxy, plan, entry).map_err(|e| taken(entry, e))?;
+                let address = door.address().map_err(|e| taken(entry, e))?;
+                Ok((Key::of(entry), door, address))
+            })
             .collect();
         let room = self.room.get_or_init(|| Arc::new(Semaphore::new(proxy.limits.connections)));
-        for (key, listener) in bound? {
-            let address = listener.address();
+        for (key, door, address) in bound? {
             if !address.ip().to_canonical().is_loopback() {
                 tracing::warn!(
                     "{address} can be reached from other machines: whoever reaches it is led to its far end"
                 );
             }
-            let serving = serve_port(Arc::clone(proxy), key.clone(), listener, Arc::clone(room));
+            let serving = serve_port(Arc::clone(proxy), key.clone(), door, Arc::clone(room));
             let serving = AbortOnDropHandle::new(tokio::spawn(serving));
             open.push(Port { key, address, _serving: serving });
         }
@@ -115,6 +118,8 @@ impl Ports {
 
 /// Whether somebody listens.
 enum Door {
+    /// Nobody has so far, as a rule is about to forbid it.
+    New(Held),
     Open(Listener),
     /// By this rule nobody does, since then.
     Shut(Held, Box<Shut>),
@@ -129,8 +134,30 @@ struct Shut {
     line: Option<Entry>,
 }
 
-async fn serve_port(proxy: Arc<Proxy>, key: Key, listener: Listener, room: Arc<Semaphore>) {
-    let mut door = Door::Open(listener);
+impl Door {
+    /// Nobody is let in whom a rule of this plan refuses from its beginning.
+    fn first(proxy: &Proxy, plan: &Plan, entry: &TcpEntry) -> io::Result<Self> {
+        let held = Held::bind_here(entry.listen)?;
+        let is_shut = !proxy.lets_all_pass() && shut(plan, entry, proxy.live.now()).0.is_some();
+        if is_shut { Ok(Self::New(held)) } else { held.listen().map(Self::Open) }
+    }
+
+    /// From now on nobody listens, by this rule.
+    fn shut(held: Held, proxy: &Arc<Proxy>, ruling: &Ruling, entry: &TcpEntry, rule: RuleName) -> Self {
+        tracing::info!("nobody listens for `{}` by the rule `{rule}`", entry.name);
+        ruling.states.count_shut(&ruling.plan, &rule);
+        Self::Shut(held, Box::new(Shut::begin(proxy, entry, rule)))
+    }
+
+    fn address(&self) -> io::Result<SocketAddr> {
+        match self {
+            Self::Open(listener) => Ok(listener.address()),
+            Self::New(held) | Self::Shut(held, _) => held.address(),
+        }
+    }
+}
+
+async fn serve_port(proxy: Arc<Proxy>, key: Key, mut door: Door, room: Arc<Semaphore>) {
     let mut changes = proxy.changes.subscribe();
     loop {
         changes.mark_unchanged();
@@ -141,23 +168,21 @@ async fn serve_port(proxy: Arc<Proxy>, key: Key, listener: Listener, room: Arc<S
             Some(entry) => shut(&plan.plan, entry, now),
             None => (None, None),
         };
-        door = match (door, rule, entry) {
+        let turned = match (door, rule, entry) {
+            (Door::New(held), Some(rule), Some(entry)) => Ok(Door::shut(held, &proxy, &plan, entry, rule)),
             (Door::Open(listener), Some(rule), Some(entry)) => {
-                tracing::info!("nobody listens on {} by the rule `{rule}`", listener.address());
-                plan.states.count_shut(&plan.plan, &rule);
-                match listener.shut() {
-                    Ok(held) => Door::Shut(held, Box::new(Shut::begin(&proxy, entry, rule))),
-                    Err(e) => return tracing::error!("the port of `{}` is lost: {e}", entry.name),
-                }
+                listener.shut().map(|held| Door::shut(held, &proxy, &plan, entry, rule))
             }
+            (Door::New(held), None, _) => held.listen().map(Door::Open),
             (Door::Shut(held, shut), None, _) => {
                 drop(shut);
-                match held.listen() {
-                    Ok(listener) => Door::Open(listener),
-                    Err(e) => return tracing::error!("the port of a `tcp` entry is lost: {e}"),
-                }
+                held.listen().map(Door::Open)
             }
-            (door, ..) => door,
+            (door, ..) => Ok(door),
+        };
+        door = match turned {
+            Ok(door) => door,
+            Err(e) => return tracing::error!("the port of a `tcp` entry is lost: {e}"),
         };
         let until = async {
             match next {
@@ -168,7 +193,7 @@ async fn serve_port(proxy: Arc<Proxy>, key: Key, listener: Listener, room: Arc<S
         let accept = async {
             match &door {
                 Door::Open(listener) => listener.accept().await,
-                Door::Shut(..) => std::future::pending().await,
+                Door::New(_) | Door::Shut(..) => std::future::pending().await,
             }
         };
         tokio::select! {
