@@ -58,6 +58,14 @@ impl Target {
         Self::new(scheme, authority.host(), authority.port_u16().unwrap_or_else(|| scheme.default_port()))
     }
 
+    /// `host:port`, an IPv6 address in brackets.
+    pub fn host_and_port(&self) -> impl fmt::Display {
+        let (host, port) = (&self.host, self.port);
+        fmt::from_fn(
+            move |f| if host.contains(':') { write!(f, "[{host}]:{port}") } else { write!(f, "{host}:{port}") },
+        )
+    }
+
     /// From `http://host[:port]` or `https://host[:port]`, as `--upstream` takes it.
     pub fn from_url(url: &str) -> Result<Self, ParseError> {
         let wanted = "a URL of the form http://HOST[:PORT] or https://HOST[:PORT]";
@@ -76,9 +84,8 @@ impl Target {
 
 impl fmt::Display for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (host, port) = (&self.host, self.port);
         let scheme = if self.scheme == Scheme::Https { "https" } else { "http" };
-        if host.contains(':') { write!(f, "{scheme}://[{host}]:{port}") } else { write!(f, "{scheme}://{host}:{port}") }
+        write!(f, "{scheme}://{}", self.host_and_port())
     }
 }
 

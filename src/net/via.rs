@@ -132,8 +132,7 @@ impl Via {
     }
 
     fn request(&self, target: &Target) -> String {
-        let (host, port) = (&target.host, target.port);
-        let authority = if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") };
+        let authority = target.host_and_port();
         let credentials = self.authorization.as_ref().map(|value| format!("Proxy-Authorization: {value}\r\n"));
         format!("CONNECT {authority} HTTP/1.1\r\nHost: {authority}\r\n{}\r\n", credentials.unwrap_or_default())
     }

@@ -8,4 +8,14 @@ mod lane;
 mod passage;
 pub mod ports;
 
+use std::time::Duration;
+
 pub(super) use passage::Passage;
+
+/// Waits from `now` until then, in the plan's time; for good where there is no then.
+async fn until(then: Option<Duration>, now: Duration) {
+    match then {
+        Some(then) => tokio::time::sleep(then.saturating_sub(now)).await,
+        None => std::future::pending().await,
+    }
+}

@@ -49,11 +49,7 @@ impl Passage {
     ) -> Self {
         let mut entry = Entry::open(0, clock::wall(), connection.mode);
         entry.host = target.host.clone();
-        let host = &target.host;
-        let upstream = match host.contains(':') {
-            true => format_compact!("[{host}]:{}", target.port),
-            false => format_compact!("{host}:{}", target.port),
-        };
+        let upstream = format_compact!("{}", target.host_and_port());
         entry.connection = Some(Box::new(Carried { name: name.clone(), client: Some(connection.client), upstream }));
         Self {
             proxy: Arc::clone(proxy),
@@ -156,12 +152,7 @@ impl Passage {
     /// Waits until something else may hold.
     async fn changed(&mut self, line: &Line) {
         let now = self.proxy.live.now();
-        let until = async {
-            match line.next {
-                Some(next) => tokio::time::sleep(next.saturating_sub(now)).await,
-                None => std::future::pending().await,
-            }
-        };
+        let until = super::until(line.next, now);
         tokio::select! {
             // Its other end lives as long as the proxy.
             _ = self.changes.changed() => {}

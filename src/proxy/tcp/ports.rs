@@ -184,12 +184,7 @@ async fn serve_port(proxy: Arc<Proxy>, key: Key, mut door: Door, room: Arc<Semap
             Ok(door) => door,
             Err(e) => return tracing::error!("the port of a `tcp` entry is lost: {e}"),
         };
-        let until = async {
-            match next {
-                Some(next) => tokio::time::sleep(next.saturating_sub(now)).await,
-                None => std::future::pending().await,
-            }
-        };
+        let until = super::until(next, now);
         let accept = async {
             match &door {
                 Door::Open(listener) => listener.accept().await,
