@@ -8,7 +8,7 @@ use std::future::Future as _;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -26,6 +26,8 @@ pub struct ClientIo {
     stream: TcpStream,
     control: Arc<ConnectionControl>,
     ending: Option<Box<Ending>>,
+    /// Whom a command wakes, until one comes.
+    task: Waker,
     /// Its place among the connections that may be open at once.
     _place: Option<OwnedSemaphorePermit>,
 }
@@ -42,7 +44,7 @@ struct Ending {
 impl ClientIo {
     /// Takes over an accepted stream.
     pub fn new(stream: TcpStream) -> Self {
-        Self { stream, control: Arc::default(), ending: None, _place: None }
+        Self { stream, control: Arc::default(), ending: None, task: Waker::noop().clone(), _place: None }
     }
 
     /// Holds this place until it ends.
@@ -122,8 +124,10 @@ impl ClientIo {
 
     /// Passes a result on, or leaves the waker and looks once more for a command that came meanwhile.
     fn settle<T>(&mut self, cx: &mut Context<'_>, polled: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
-        if polled.is_pending() {
+        // Most looks at a socket find nothing, and the task is the same as at the last one.
+        if polled.is_pending() && (self.control.command().is_some() || !self.task.will_wake(cx.waker())) {
             self.control.await_command(cx);
+            self.task.clone_from(cx.waker());
             ready!(self.poll_obey(cx))?;
         }
         polled

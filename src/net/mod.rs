@@ -20,6 +20,7 @@ pub mod pace;
 pub mod pool;
 pub mod relay;
 pub mod rewind;
+pub mod seldom;
 pub mod serve;
 pub mod shaped;
 pub mod sniff;

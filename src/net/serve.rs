@@ -22,6 +22,7 @@ use tokio_util::sync::CancellationToken;
 use super::control::ConnectionControl;
 use super::cut::ConnectionEnding;
 use super::limits::Limits;
+use super::seldom::Seldom;
 use crate::clock;
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -70,10 +71,11 @@ where
     tokio::select! {
         biased;
         ended = serving.as_mut() => return ended,
-        () = terms.stop.cancelled() => {}
-        overdue = terms.overdue() => {
-            tracing::debug!("a client connection is given up: {overdue:?} timeout");
-            if overdue == Overdue::Head {
+        given_up = Seldom::new(terms.given_up(terms.overdue())) => {
+            if let Some(overdue) = given_up {
+                tracing::debug!("a client connection is given up: {overdue:?} timeout");
+            }
+            if given_up == Some(Overdue::Head) {
                 terms.control.end(ConnectionEnding::ShutDown);
             }
         }
@@ -105,14 +107,15 @@ where
     tokio::select! {
         biased;
         ended = serving.as_mut() => return ended,
-        () = terms.stop.cancelled() => {
+        given_up = Seldom::new(terms.given_up(terms.idle_too_long())) => {
             serving.as_mut().graceful_shutdown();
-            return serving.await;
+            if given_up.is_none() {
+                return serving.await;
+            }
+            tracing::debug!("a client connection is given up: idle timeout");
         }
-        () = terms.idle_too_long() => tracing::debug!("a client connection is given up: idle timeout"),
     }
     // The client has to confirm the end; one that has been deaf for so long may not.
-    serving.as_mut().graceful_shutdown();
     if let Ok(ended) = tokio::time::timeout(terms.limits.head, serving.as_mut()).await {
         return ended;
     }
@@ -121,6 +124,15 @@ where
 }
 
 impl Terms {
+    /// Ends when `too_long` does, with what that says, or when everything is to stop.
+    async fn given_up<T>(&self, too_long: impl Future<Output = T>) -> Option<T> {
+        tokio::select! {
+            biased;
+            () = self.stop.cancelled() => None,
+            said = too_long => Some(said),
+        }
+    }
+
     /// Ends when the client has been idle, or at one request's head, for too long; a quarter of that late at most.
     async fn overdue(&self) -> Overdue {
         let look_every = self.limits.head.min(self.limits.idle) / 4;

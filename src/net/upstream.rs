@@ -116,14 +116,18 @@ impl Upstream {
             };
             let reused = way.is_reused();
             let spare = if reused { repeatable(&request) } else { None };
-            request = match exchange(way, target, request).await {
+            let answered = match way {
+                Way::Http1(lease) => over_http1(lease, request).await,
+                Way::Http2 { sender, .. } => Box::pin(over_http2(sender, target, request)).await,
+            };
+            request = match answered {
                 Ok(response) => return Ok(response),
                 Err((unsent, broken)) => match (unsent, spare) {
                     (Some(unsent), _) if reused => *unsent,
                     // Once, and not over another connection that may be as stale.
                     (None, Some(again)) if !broken.is_stream_reset() => {
                         fresh = true;
-                        again
+                        *again
                     }
                     _ => return Err(SendError::NoAnswer { target: Arc::clone(target), source: broken }),
                 },
@@ -173,32 +177,33 @@ impl Way {
     }
 }
 
-async fn exchange(way: Way, target: &Target, request: Request<RequestBody>) -> Result<Response<UpstreamBody>, Failed> {
-    match way {
-        Way::Http1(lease) => exchange_http1(lease, request).await,
-        Way::Http2 { sender, .. } => exchange_http2(sender, target, request).await,
+/// Sends it over a connection of HTTP/1. What is ready now is done before the first wait: a request is large, and each future that it
+/// goes through would move it twice.
+fn over_http1(
+    mut lease: Lease,
+    mut request: Request<RequestBody>,
+) -> impl Future<Output = Result<Response<UpstreamBody>, Failed>> {
+    if request.version() == Version::HTTP_2 {
+        request = with_head(request, translate::request_to_http1);
     }
-}
-
-async fn exchange_http1(mut lease: Lease, request: Request<RequestBody>) -> Result<Response<UpstreamBody>, Failed> {
-    let mut request = match request.version() {
-        Version::HTTP_2 => with_head(request, translate::request_to_http1),
-        _ => request,
-    };
     let gate = if request.body().is_end_stream() { None } else { Gate::for_request(&mut request) };
     if let Some(gate) = &gate {
         request.body_mut().behind(gate);
     }
-    let response = lease.sender().try_send_request(request).await.map_err(|e| failed(e, Broken::Http1))?;
-    if let Some(gate) = gate.filter(Gate::answered) {
-        return Ok(response.map(|incoming| UpstreamBody::without_request_body(incoming, lease, gate)));
+    let answering = lease.sender().try_send_request(request);
+    async move {
+        let response = answering.await.map_err(|e| failed(e, Broken::Http1))?;
+        if let Some(gate) = gate.filter(Gate::answered) {
+            return Ok(response.map(|incoming| UpstreamBody::without_request_body(incoming, lease, gate)));
+        }
+        // An upgraded connection is HTTP's no longer.
+        let lease = (response.status() != StatusCode::SWITCHING_PROTOCOLS).then_some(lease);
+        Ok(response.map(|incoming| UpstreamBody::http1(incoming, lease)))
     }
-    // An upgraded connection is HTTP's no longer.
-    let lease = (response.status() != StatusCode::SWITCHING_PROTOCOLS).then_some(lease);
-    Ok(response.map(|incoming| UpstreamBody::http1(incoming, lease)))
 }
 
-async fn exchange_http2(
+/// Sends it over a connection of HTTP/2.
+async fn over_http2(
     mut sender: http2::SendRequest<RequestBody>,
     target: &Target,
     request: Request<RequestBody>,
@@ -223,11 +228,11 @@ fn with_head<B>(request: Request<B>, change: impl FnOnce(&mut http::request::Par
 }
 
 /// The same request again, if sending it twice does no harm.
-fn repeatable(request: &Request<RequestBody>) -> Option<Request<RequestBody>> {
+fn repeatable(request: &Request<RequestBody>) -> Option<Box<Request<RequestBody>>> {
     if !request.method().is_idempotent() || !request.body().is_end_stream() {
         return None;
     }
-    let mut copy = Request::new(RequestBody::none());
+    let mut copy = Box::new(Request::new(RequestBody::none()));
     *copy.method_mut() = request.method().clone();
     *copy.uri_mut() = request.uri().clone();
     *copy.version_mut() = request.version();

@@ -24,7 +24,7 @@ use crate::net::body::{RequestBody, ResponseBody, Rewrite, Sent};
 use crate::net::cut::Broken;
 use crate::net::translate;
 use crate::net::upstream::SendError;
-use crate::profile::Verdict;
+use crate::profile::{RuleName, Verdict};
 
 /// Why the far end gave no answer.
 pub(super) enum NoAnswer {
@@ -60,7 +60,10 @@ pub(super) async fn forward(
     };
     let links = if route.leads_back { Links::of(&request, connection.secure) } else { None };
     let (version, upgrade) = (request.version(), Wanted::take(&mut request));
-    let again = Box::pin(whole(&mut request, &mut ahead, exchange, verdict)).await;
+    let again = match verdict.shape.as_ref().and_then(|shape| shape.send.as_ref()) {
+        Some((rule, times)) => Box::pin(whole(&mut request, &mut ahead, exchange, rule, *times)).await,
+        None => None,
+    };
     let mut request = outgoing(route, request, ahead, exchange.sent());
     let copies = again.map(|bodies| Copies::new(&request, rewrite.as_deref(), bodies));
     request.body_mut().through(rewrite);
@@ -112,16 +115,16 @@ pub(super) async fn throw_away(answer: Response<ResponseBody>) {
     let _broken = tokio::time::timeout(THROWING, unread::drain(&mut body, LARGEST_KEPT as u64)).await;
 }
 
-/// If a rule has the request sent several times: its body for all times but the first, for which it is left in `ahead`.
+/// For a rule that has the request sent several times: its body for all times but the first, for which it is left in `ahead`.
 async fn whole(
     request: &mut Request<Incoming>,
     ahead: &mut Ahead,
     exchange: &mut Exchange,
-    verdict: &Verdict,
+    rule: &RuleName,
+    times: u32,
 ) -> Option<Vec<Vec<Frame<Bytes>>>> {
-    let (rule, times) = verdict.shape.as_ref()?.send.as_ref()?;
     if ahead.read_whole(request, LARGEST_KEPT).await {
-        return Some((1..*times).map(|_| ahead.copy()).collect());
+        return Some((1..times).map(|_| ahead.copy()).collect());
     }
     exchange.is_too_large(rule);
     None

@@ -18,6 +18,7 @@ use crate::aws::protocol;
 use crate::aws::request::{self, AwsRequest, Foreign, Head, MOST_OF_BODY};
 use crate::aws::{member, resource};
 use crate::fault::Instead;
+use crate::net::body::ResponseBody;
 use crate::net::cut::StreamReset;
 use crate::profile::{Ruling, Seen, Verdict};
 
@@ -25,7 +26,7 @@ use crate::profile::{Ruling, Seen, Verdict};
 pub async fn handle(
     proxy: Arc<Proxy>,
     connection: Arc<Connection>,
-    request: Request<Incoming>,
+    mut request: Request<Incoming>,
 ) -> Result<Response<ExchangeBody>, StreamReset> {
     let mut exchange = Exchange::open(&proxy, &connection, &request);
     let addressed = match route::addressed(&proxy, &connection, &request) {
@@ -33,7 +34,8 @@ pub async fn handle(
         Err(no_route) => return Ok(exchange.own_answer(own::no_route(&proxy, &no_route, request).await)),
     };
     let ruling = proxy.live.load();
-    let (mut request, mut ahead, mut aws) = understand(&ruling, &connection, &addressed, request).await;
+    let mut ahead = Ahead::default();
+    let mut aws = understand(&ruling, &connection, &addressed, &mut request, &mut ahead).await;
     exchange.understood(addressed.mode, addressed.host.clone(), &aws);
     let route = route::route(&proxy, &connection, &addressed, aws.as_ref().ok(), request.uri().path()).await;
     let route = match route {
@@ -74,13 +76,8 @@ pub async fn handle(
     }
     let (Some((rule, instead)), Ok(aws)) = (&verdict.instead, &mut aws) else {
         return match forward(&proxy, &connection, &route, request, ahead, &mut exchange, &verdict).await {
-            Ok(answer) => {
-                let aws = aws.as_ref().ok();
-                match expiration::put(&mut exchange, answer, &verdict, aws).await {
-                    Ok(answer) => Ok(inject::answer(exchange, answer, &verdict, aws).await),
-                    Err(broken) => no_answer(exchange, NoAnswer::Broken(broken)).await,
-                }
-            }
+            Ok(answer) if verdict.shape.is_none() => Ok(exchange.answered(answer)),
+            Ok(answer) => Box::pin(change(exchange, answer, &verdict, aws.as_ref().ok())).await,
             Err(why) => no_answer(exchange, why).await,
         };
     };
@@ -95,6 +92,19 @@ pub async fn handle(
     }
     let given = Given { rule, instead, aws, verdict: &verdict };
     inject::instead(&proxy, exchange, &given, unsent).await
+}
+
+/// Gives the client the far end's answer as rules will have it.
+async fn change(
+    mut exchange: Exchange,
+    answer: Response<ResponseBody>,
+    verdict: &Verdict,
+    aws: Option<&AwsRequest>,
+) -> Result<Response<ExchangeBody>, StreamReset> {
+    match expiration::put(&mut exchange, answer, verdict, aws).await {
+        Ok(answer) => Ok(inject::answer(exchange, answer, verdict, aws).await),
+        Err(broken) => no_answer(exchange, NoAnswer::Broken(broken)).await,
+    }
 }
 
 /// The far end has not answered: what it did instead is done to the client, or Squall says why.
@@ -128,24 +138,22 @@ async fn understand(
     ruling: &Ruling,
     connection: &Connection,
     addressed: &Addressed,
-    mut request: Request<Incoming>,
-) -> (Request<Incoming>, Ahead, Result<AwsRequest, Foreign>) {
-    let mut ahead = Ahead::default();
-    if request::needs_body(&head(addressed, &request)) {
-        ahead.read(&mut request, MOST_OF_BODY).await;
+    request: &mut Request<Incoming>,
+    ahead: &mut Ahead,
+) -> Result<AwsRequest, Foreign> {
+    if request::needs_body(&head(addressed, request)) {
+        ahead.read(request, MOST_OF_BODY).await;
     }
-    let mut aws = request::decode(&head(addressed, &request), &ahead.bytes());
-    if let Ok(aws) = &mut aws {
-        ruling.plan.settle(aws);
-        if ahead.is_empty()
-            && !is_conversation(&request)
-            && asks_for_body(ruling, &seen(connection, addressed, &request, aws, b""))
-        {
-            ahead.read(&mut request, MOST_OF_BODY).await;
-            aws.is_about(resource::read(aws, &head(addressed, &request), &ahead.bytes()));
-        }
+    let mut aws = request::decode(&head(addressed, request), &ahead.bytes())?;
+    ruling.plan.settle(&mut aws);
+    if ahead.is_empty()
+        && !is_conversation(request)
+        && asks_for_body(ruling, &seen(connection, addressed, request, &aws, b""))
+    {
+        ahead.read(request, MOST_OF_BODY).await;
+        aws.is_about(resource::read(&aws, &head(addressed, request), &ahead.bytes()));
     }
-    (request, ahead, aws)
+    Ok(aws)
 }
 
 /// Reads as much of the request as the error that answers it, if one does, tells of it.

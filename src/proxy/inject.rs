@@ -119,12 +119,23 @@ pub fn mark(proxy: &Proxy, response: &mut Response<ResponseBody>, rule: &RuleNam
 
 /// Gives the client an answer, with all that is to happen to it on its way down.
 pub async fn answer(
-    mut exchange: Exchange,
-    mut response: Response<ResponseBody>,
+    exchange: Exchange,
+    response: Response<ResponseBody>,
     verdict: &Verdict,
     aws: Option<&AwsRequest>,
 ) -> Response<ExchangeBody> {
-    let Some(shape) = &verdict.shape else { return exchange.answered(response) };
+    match &verdict.shape {
+        None => exchange.answered(response),
+        Some(shape) => Box::pin(shaped(exchange, response, shape, aws)).await,
+    }
+}
+
+async fn shaped(
+    mut exchange: Exchange,
+    mut response: Response<ResponseBody>,
+    shape: &Shape,
+    aws: Option<&AwsRequest>,
+) -> Response<ExchangeBody> {
     if !shape.first_byte.is_zero() {
         exchange.held_back(shape.first_byte);
         wait(shape.first_byte).await;

@@ -44,6 +44,7 @@ use crate::ledger::{Connections, Ledger};
 use crate::net::authority::CertificateAuthority;
 use crate::net::limits::Limits;
 use crate::net::name::{HostName, Permitted};
+use crate::net::seldom::Seldom;
 use crate::net::upstream::Upstream;
 use crate::profile::{Live, Plan};
 
@@ -110,10 +111,16 @@ impl Proxy {
 
     /// Runs what a connection or tunnel does until it ends, or is cut.
     pub fn spawn(&self, connection: impl Future<Output = ()> + Send + 'static) {
-        let cut = self.cut.clone();
+        let mut cut = Seldom::new(self.cut.clone().cancelled_owned());
         // Each future around another has room for it twice: as what it is given, and as what it waits for.
-        let connection = Box::pin(connection);
-        self.tasks.spawn(async move { cut.run_until_cancelled_owned(connection).await });
+        let mut connection = Box::pin(connection);
+        self.tasks.spawn(async move {
+            tokio::select! {
+                biased;
+                () = &mut cut => {}
+                () = &mut connection => {}
+            }
+        });
     }
 
     /// Whether the panic button is pressed: everything passes, whatever the plan says.
