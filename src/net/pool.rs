@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use foldhash::fast::RandomState;
 use hyper::client::conn::http1::SendRequest;
 
 use super::body::RequestBody;
@@ -16,7 +17,7 @@ use crate::clock;
 /// Idle connections by where they lead.
 #[derive(Debug, Default)]
 pub struct Pool {
-    idle: Mutex<HashMap<Arc<Target>, Vec<Idle>>>,
+    idle: Mutex<HashMap<Arc<Target>, Vec<Idle>, RandomState>>,
 }
 
 #[derive(Debug)]
