@@ -3,12 +3,16 @@
 use std::io::IsTerminal as _;
 use std::process::ExitCode;
 
+use mimalloc::MiMalloc;
 use squall::cli::{CheckArgs, Cli, Command, Level, Output};
 use squall::command;
 use squall::command::check::Form;
 use squall::command::told;
 use squall::settings;
 use tracing_subscriber::EnvFilter;
+
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 fn main() -> ExitCode {
     let arguments: Vec<_> = std::env::args_os().collect();
