@@ -77,9 +77,22 @@ fn deciding(criterion: &mut Criterion) {
             "match: {region: 'eu-*'}, fault: throttle".to_owned()
         }),
     ];
-    for (what, live) in &plans {
+    let of_own_service = [
+        ("other regions by wildcard", (|_| "region: 'eu-*'".to_owned()) as fn(usize) -> String),
+        ("other regions", |n| format!("region: eu-west-{n}")),
+        ("other tables", |n| format!("resource: table-{n}")),
+        ("other operations", |_| "operation: [GetItem, Query]".to_owned()),
+        ("later attempts", |_| "attempt: 2..3".to_owned()),
+    ];
+    let of_own_service = of_own_service.into_iter().flat_map(|(what, key)| {
+        let rule = move |n| format!("match: {{service: dynamodb, {}}}, fault: throttle", key(n));
+        [1, 10, 100, 1_000]
+            .map(|count| (format!("{count} rules of the service, for {what}"), live((0..count).map(rule))))
+    });
+    let plans = plans.into_iter().chain(of_own_service);
+    for (what, live) in plans {
         let ruling = live.load();
-        criterion.bench_function(what, |bencher| {
+        criterion.bench_function(&what, |bencher| {
             bencher.iter(|| black_box(ruling.decide(black_box(&seen), Duration::from_secs(1))));
         });
         criterion.bench_function(&format!("{what}: what to read"), |bencher| {
@@ -88,5 +101,9 @@ fn deciding(criterion: &mut Criterion) {
     }
 }
 
-criterion_group!(benches, deciding);
+criterion_group! {
+    name = benches;
+    config = Criterion::default().warm_up_time(Duration::from_millis(100)).measurement_time(Duration::from_millis(300));
+    targets = deciding
+}
 criterion_main!(benches);

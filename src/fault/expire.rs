@@ -45,8 +45,8 @@ impl Fault for Expire {
         page::may_go_on(request)
     }
 
-    fn asks_for_body(&self, request: &AwsRequest) -> bool {
-        page::may_go_on(request)
+    fn looks_into_body(&self) -> bool {
+        true
     }
 
     fn finds(&self, request: &AwsRequest, head: &Head<'_>, body_prefix: &[u8]) -> bool {

@@ -95,8 +95,8 @@ pub trait Fault: fmt::Debug + fmt::Display + Send + Sync {
         true
     }
 
-    /// Whether only the body tells, for such a request, if it [finds](Self::finds) what it is about.
-    fn asks_for_body(&self, _request: &AwsRequest) -> bool {
+    /// Whether only the body tells, of a request that it [suits](Self::suits), if it [finds](Self::finds) what it is about.
+    fn looks_into_body(&self) -> bool {
         false
     }
 

@@ -60,8 +60,8 @@ impl Fault for Stale {
         request.reading().is_some_and(consistency::reads)
     }
 
-    fn asks_for_body(&self, request: &AwsRequest) -> bool {
-        self.suits(request)
+    fn looks_into_body(&self) -> bool {
+        true
     }
 
     fn finds(&self, request: &AwsRequest, head: &Head<'_>, body_prefix: &[u8]) -> bool {

@@ -5,12 +5,14 @@
 //! the request does not tell (no operation, no attempt number) does not hold. Where a request can be read in several ways, one fitting
 //! way is enough. [`Matcher::misfit`] says which key it was that did not hold.
 
+mod aspect;
 mod keys;
 mod pattern;
 mod read;
 
 use std::fmt;
 
+pub(super) use aspect::{Aspect, Beginnings};
 pub(super) use keys::KEYS;
 use keys::{Keys, Part};
 pub(super) use pattern::Pattern;
@@ -93,6 +95,11 @@ impl Matcher {
     /// The names of `tcp:` entries in it, where each stands, and whether one fits it.
     pub(super) fn tcp_entries(&self) -> impl Iterator<Item = &(At, Pattern)> {
         self.all_keys().filter_map(Keys::tcp).flatten()
+    }
+
+    /// How what a request says must begin so that it fits, where its keys tell.
+    pub(super) fn beginnings(&self) -> Vec<Beginnings> {
+        self.keys.beginnings()
     }
 
     /// Whether it depends on what a request is about, which may have to be looked up in its body.

@@ -119,12 +119,13 @@ impl Plan {
 
     /// Whether a rule that may fit this request asks what it is about, or one hears of what it writes to.
     pub fn asks_for_resource(&self, seen: &Seen<'_>) -> bool {
-        self.any_may_fit(seen, Rule::asks_for_resource) || self.lagging.hear_of_write(seen)
+        self.any_may_fit(seen, self.index.about_resource(seen)) || self.lagging.hear_of_write(seen)
     }
 
     /// Whether a rule that otherwise fits this request asks for members of its body.
     pub fn asks_for_body(&self, seen: &Seen<'_>) -> bool {
-        self.any_may_fit(seen, |rule| rule.asks_for_body(seen.request)) || self.lagging.ask_for_body(seen.request)
+        let asking = self.index.about_body(seen).filter(|number| self.rules[*number].asks_for_body(seen.request));
+        self.any_may_fit(seen, asking) || self.lagging.ask_for_body(seen.request)
     }
 
     /// Settles by the profile's aliases what the wire leaves open.
@@ -135,20 +136,18 @@ impl Plan {
     /// What should happen to this request, which is counted by doing so. `states` must have been made for this plan; `now` is how long
     /// the plan has been live.
     pub fn decide(&self, states: &RuleStates, seen: &Seen<'_>, now: Duration) -> Verdict {
-        let rules = self.index.rules(seen.request);
-        let of_requests = rules.iter().copied().filter(|number| self.rules[*number].struck == Struck::Request);
-        self.walk(states, seen, self.lagging.event(seen), now, of_requests, |_, _| {})
+        self.walk(states, seen, self.lagging.event(seen), now, self.index.striking(seen), |_, _| {})
     }
 
     /// The same for a connection before its first request, of which its host and its client alone are known.
     pub fn decide_connection(&self, states: &RuleStates, seen: &Seen<'_>, struck: Struck, now: Duration) -> Verdict {
-        let all = 0..self.rules.len();
-        self.walk(states, seen, None, now, all.filter(|number| self.rules[*number].struck == struck), |_, _| {})
+        let rules = self.index.of_connections().iter().copied();
+        self.walk(states, seen, None, now, rules.filter(|number| self.rules[*number].struck == struck), |_, _| {})
     }
 
     /// Whether there are rules that strike at connections.
     pub fn has_rules_of_connections(&self) -> bool {
-        self.rules.iter().any(|rule| matches!(rule.struck, Struck::Connection | Struck::Handshake))
+        !self.index.of_connections().is_empty()
     }
 
     /// The same, and what became of each rule on the way, in file order; rules that strike at connections are not asked.
@@ -207,9 +206,8 @@ impl Plan {
         verdict
     }
 
-    fn any_may_fit(&self, seen: &Seen<'_>, asks: impl Fn(&Rule) -> bool) -> bool {
-        let numbers = self.index.rules(seen.request);
-        numbers.iter().map(|number| &self.rules[*number]).any(|rule| asks(rule) && rule.matcher.may_fit(seen))
+    fn any_may_fit(&self, seen: &Seen<'_>, mut rules: impl Iterator<Item = usize>) -> bool {
+        rules.any(|number| self.rules[number].matcher.may_fit(seen))
     }
 }
 
@@ -247,16 +245,25 @@ impl Rule {
     }
 
     /// Whether it depends on what a request is about.
-    fn asks_for_resource(&self) -> bool {
+    pub(super) fn asks_for_resource(&self) -> bool {
         self.asks_for_resource
     }
 
-    /// Whether it depends on members of a request's body.
+    /// Whether it depends on members of the bodies of some requests.
+    pub(super) fn may_ask_for_body(&self) -> bool {
+        self.matcher.is_about_body() || self.counts_items() || self.faults.iter().any(|fault| fault.looks_into_body())
+    }
+
+    /// Whether it depends on members of this request's body.
     fn asks_for_body(&self, request: &AwsRequest) -> bool {
-        let counts_items = |capacity: &Capacity| capacity.limits().iter().any(|limit| limit.unit == Unit::Items);
         self.matcher.is_about_body()
-            || self.faults.iter().any(|fault| fault.asks_for_body(request))
-            || (self.capacity().is_some_and(counts_items) && extent::counts_items_in_body(request))
+            || self.faults.iter().any(|fault| fault.looks_into_body() && fault.suits(request))
+            || (self.counts_items() && extent::counts_items_in_body(request))
+    }
+
+    fn counts_items(&self) -> bool {
+        let counts_items = |capacity: &Capacity| capacity.limits().iter().any(|limit| limit.unit == Unit::Items);
+        self.capacity().is_some_and(counts_items)
     }
 
     /// The same for two rules that say the same under the same name.

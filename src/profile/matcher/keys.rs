@@ -1,5 +1,6 @@
 //! The keys that `match` and `not` share.
 
+mod beginnings;
 mod told;
 
 use std::fmt;

@@ -13,6 +13,11 @@ impl Pattern {
         !self.0.contains(['*', '?'])
     }
 
+    /// What all texts that fit begin with.
+    pub(super) fn beginning(&self) -> &str {
+        self.0.split(['*', '?']).next().unwrap_or_default()
+    }
+
     /// Whether a text fits.
     pub(in crate::profile) fn fits(&self, text: &str) -> bool {
         wildcard::fits(&self.0, text)
