@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::num::NonZeroUsize;
 
 use compact_str::CompactString;
+use foldhash::fast::RandomState;
 use hdrhistogram::Histogram;
 use serde::Serialize;
 
@@ -16,7 +17,7 @@ use super::tcp::{TcpRow, TcpStatistics};
 pub(super) struct Statistics {
     exchanges: Exchanges,
     aws: Counts,
-    operations: HashMap<OperationKey, OperationStatistics>,
+    operations: HashMap<OperationKey, OperationStatistics, RandomState>,
     foreign: BTreeMap<CompactString, u64>,
     invocations: Invocations,
     tcp: TcpStatistics,
@@ -131,7 +132,7 @@ impl Statistics {
         Self {
             exchanges: Exchanges::default(),
             aws: Counts::default(),
-            operations: HashMap::new(),
+            operations: HashMap::default(),
             foreign: BTreeMap::new(),
             invocations: Invocations::new(most_invocations),
             tcp: TcpStatistics::default(),
