@@ -1,8 +1,8 @@
 //! What AWS's models say exists: services, operations, error shapes.
 //!
 //! The facts are lines of text in `catalog.txt`, written by `catalog.py` (whose head documents the grammar) from botocore's models,
-//! and compiled in. They are parsed when first asked for: the service lines together, each service's operations and errors by
-//! themselves. Everything is a slice of that text, sorted bytewise and found by binary search.
+//! and compiled in. They are read when first asked for: the service lines together, each service's operations and errors, which
+//! `build.rs` deflates, by themselves. Everything is a slice of that text, sorted bytewise and found by binary search.
 //!
 //! ```
 //! use squall::aws::catalog;
@@ -19,6 +19,7 @@
 mod parse;
 
 use std::fmt;
+use std::ops::Range;
 use std::sync::OnceLock;
 
 use super::request::Protocol;
@@ -51,7 +52,8 @@ pub struct Service {
     pub query_compatible: bool,
     /// Where its hosts are not `PREFIX.REGION.SUFFIX`, as written.
     hosts: &'static str,
-    text: &'static str,
+    /// The contents of all services, and where its own stand among them.
+    deflated: (&'static [u8], Range<usize>),
     contents: OnceLock<Contents>,
     routes: OnceLock<Vec<Route>>,
 }
@@ -312,7 +314,8 @@ impl Service {
     }
 
     fn contents(&'static self) -> &'static Contents {
-        self.contents.get_or_init(|| parse::contents(self.text))
+        let own = || self.deflated.0.get(self.deflated.1.clone()).unwrap_or_default();
+        self.contents.get_or_init(|| parse::contents(own()))
     }
 }
 
@@ -370,7 +373,9 @@ fn equal_range(
 
 fn catalog() -> &'static Catalog {
     static CATALOG: OnceLock<Catalog> = OnceLock::new();
-    CATALOG.get_or_init(|| parse::catalog(TEXT).with(parse::catalog(SUPPLEMENT)))
+    CATALOG.get_or_init(|| {
+        parse::catalog(CATALOG_HEAD, CATALOG_CONTENTS).with(parse::catalog(SUPPLEMENT_HEAD, SUPPLEMENT_CONTENTS))
+    })
 }
 
 impl Catalog {
@@ -382,8 +387,10 @@ impl Catalog {
     }
 }
 
-const TEXT: &str = include_str!("catalog.txt");
-const SUPPLEMENT: &str = include_str!("supplement.txt");
+const CATALOG_HEAD: &str = include_str!(concat!(env!("OUT_DIR"), "/catalog.head"));
+static CATALOG_CONTENTS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/catalog.contents"));
+const SUPPLEMENT_HEAD: &str = include_str!(concat!(env!("OUT_DIR"), "/supplement.head"));
+static SUPPLEMENT_CONTENTS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/supplement.contents"));
 
 #[cfg(test)]
 mod tests;

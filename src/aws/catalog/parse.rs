@@ -1,30 +1,28 @@
-//! Reads `catalog.txt`. Its grammar is written down in `catalog.py`; what this does not know it skips.
+//! Reads `catalog.txt` as `build.rs` lays it out. Its grammar is written down in `catalog.py`; what this does not know it skips.
 
+use std::io::Read as _;
 use std::sync::OnceLock;
+
+use flate2::bufread::DeflateDecoder;
 
 use super::{Catalog, Contents, ErrorShape, Input, Member, MemberKind, Operation, Partition, Place, Service};
 use crate::aws::request::Protocol;
 
-pub(super) fn catalog(text: &'static str) -> Catalog {
-    let (head, mut rest) = text.split_once('\n').unwrap_or((text, ""));
-    let version = head.splitn(3, ' ').nth(2).unwrap_or_default();
+pub(super) fn catalog(head: &'static str, contents: &'static [u8]) -> Catalog {
+    let (first, head) = head.split_once('\n').unwrap_or((head, ""));
+    let version = first.splitn(3, ' ').nth(2).unwrap_or_default();
     let (mut suffixes, mut partitions) = (Vec::new(), Vec::new());
-    let mut services: Vec<Service> = Vec::with_capacity(512);
-    let mut body = rest;
-    while !rest.is_empty() {
-        let (line, after) = rest.split_once('\n').unwrap_or((rest, ""));
+    let mut services: Vec<Service> = Vec::with_capacity(448);
+    for line in head.lines() {
         if let Some(suffix) = line.strip_prefix("suffix\t") {
             suffixes.push(suffix);
         } else if let Some(partition) = line.strip_prefix("partition\t") {
             partitions.push(parse_partition(partition));
         } else if line.starts_with("service\t") {
-            close(&mut services, body, rest);
-            services.push(parse_service(line));
-            body = after;
+            let start = services.last().map_or(0, |last| last.deflated.1.end);
+            services.push(parse_service(line, contents, start));
         }
-        rest = after;
     }
-    close(&mut services, body, "");
     Catalog { version, suffixes, partitions, services }
 }
 
@@ -43,14 +41,7 @@ fn parse_partition(line: &'static str) -> Partition {
     partition
 }
 
-/// Gives the last service its lines: what lies between `body` and `next`, both ends of the same text.
-fn close(services: &mut [Service], body: &'static str, next: &'static str) {
-    if let Some(last) = services.last_mut() {
-        last.text = &body[..body.len() - next.len()];
-    }
-}
-
-fn parse_service(line: &'static str) -> Service {
+fn parse_service(line: &'static str, contents: &'static [u8], start: usize) -> Service {
     let mut fields = line.split('\t').skip(1);
     let name = fields.next().unwrap_or_default();
     let mut service = Service {
@@ -66,13 +57,14 @@ fn parse_service(line: &'static str) -> Service {
         global_endpoint: None,
         query_compatible: false,
         hosts: "",
-        text: "",
+        deflated: (contents, start..start),
         contents: OnceLock::new(),
         routes: OnceLock::new(),
     };
     for field in fields {
         let (key, value) = field.split_once('=').unwrap_or((field, ""));
         match key {
+            "deflated" => service.deflated.1.end += value.parse().unwrap_or(0),
             "id" => service.id = value,
             "sign" => service.signing_name = value,
             "host" => service.endpoint_prefix = value,
@@ -104,7 +96,12 @@ fn protocol(name: &str) -> Option<Protocol> {
     })
 }
 
-pub(super) fn contents(text: &'static str) -> Contents {
+/// Reads a service's lines; what they say are slices of their text, which stays for as long as the program runs.
+pub(super) fn contents(deflated: &[u8]) -> Contents {
+    let mut text = String::new();
+    let inflated = DeflateDecoder::new(deflated).read_to_string(&mut text);
+    debug_assert!(inflated.is_ok(), "{inflated:?}");
+    let text: &'static str = Box::leak(text.into_boxed_str());
     let mut found = Contents { operations: Vec::new(), errors: Vec::new() };
     for line in text.lines() {
         let mut fields = line.split('\t');
