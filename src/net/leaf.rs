@@ -58,7 +58,7 @@ impl Mint {
         let key_pair = KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256)?;
         let signing_key =
             tls::provider().key_provider.load_private_key(PrivateKeyDer::try_from(key_pair.serialize_der())?)?;
-        let leaves = Mutex::new(LruCache::new(MOST_LEAVES));
+        let leaves = Mutex::new(LruCache::sparse(MOST_LEAVES));
         Ok(Self { issuer, chain, key_pair, signing_key, leaves, minted: AtomicU64::new(0) })
     }
 

@@ -56,7 +56,7 @@ impl Knowledge {
 
 impl Default for Knowledge {
     fn default() -> Self {
-        Self(Mutex::new(LruCache::new(MOST_KNOWN)))
+        Self(Mutex::new(LruCache::sparse(MOST_KNOWN)))
     }
 }
 
