@@ -2,15 +2,16 @@
 
 use std::borrow::Cow;
 use std::io::Read as _;
-use std::str::FromStr as _;
 
-use aws_smithy_checksums::ChecksumAlgorithm;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use crc::{CRC_32_ISCSI, CRC_64_NVME, Crc, Table};
 use flate2::read::GzDecoder;
 use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH, TRAILER, TRANSFER_ENCODING};
 use http::{HeaderMap, HeaderName, HeaderValue};
-use md5::{Digest as _, Md5};
+use md5::Md5;
+use sha1::Sha1;
+use sha2::{Digest as _, Sha256};
 
 /// Makes the fields of a request fit its new body, and asks for an answer that can be read.
 pub fn vouch(headers: &mut HeaderMap, body: &[u8]) {
@@ -20,8 +21,7 @@ pub fn vouch(headers: &mut HeaderMap, body: &[u8]) {
     }
     let is_hash = |value: &HeaderValue| value.len() == 64 && value.as_bytes().iter().all(u8::is_ascii_hexdigit);
     if headers.get(CONTENT_SHA256).is_some_and(is_hash) {
-        let hash = checksum("sha256", body).and_then(|value| STANDARD.decode(value).ok()).unwrap_or_default();
-        let hex: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
+        let hex: String = Sha256::digest(body).iter().map(|byte| format!("{byte:02x}")).collect();
         if let Ok(value) = HeaderValue::from_str(&hex) {
             headers.insert(CONTENT_SHA256, value);
         }
@@ -69,11 +69,19 @@ fn renew(headers: &mut HeaderMap, body: &[u8]) {
 
 /// By the name that ends its field; of others, as `x-amz-checksum-type`, nothing.
 fn checksum(algorithm: &str, body: &[u8]) -> Option<HeaderValue> {
-    let mut checksum = ChecksumAlgorithm::from_str(algorithm).ok()?.into_impl();
-    checksum.update(body);
-    Some(checksum.header_value())
+    let value = match algorithm {
+        "crc32" => STANDARD.encode(crc32fast::hash(body).to_be_bytes()),
+        "crc32c" => STANDARD.encode(CRC32C.checksum(body).to_be_bytes()),
+        "crc64nvme" => STANDARD.encode(CRC64NVME.checksum(body).to_be_bytes()),
+        "sha1" => STANDARD.encode(Sha1::digest(body)),
+        "sha256" => STANDARD.encode(Sha256::digest(body)),
+        _ => return None,
+    };
+    HeaderValue::try_from(value).ok()
 }
 
+static CRC32C: Crc<u32, Table<16>> = Crc::<u32, Table<16>>::new(&CRC_32_ISCSI);
+static CRC64NVME: Crc<u64, Table<16>> = Crc::<u64, Table<16>>::new(&CRC_64_NVME);
 /// Twice what the largest answer to a batch has.
 const MOST_INFLATED: u64 = 32 << 20;
 const CHECKSUM: &str = "x-amz-checksum-";
@@ -100,6 +108,9 @@ mod tests {
             ("content-length", "5"),
             ("content-md5", "x"),
             ("x-amz-checksum-crc32", "x"),
+            ("x-amz-checksum-crc32c", "x"),
+            ("x-amz-checksum-crc64nvme", "x"),
+            ("x-amz-checksum-sha1", "x"),
             ("x-amz-checksum-sha256", "x"),
             ("x-amz-content-sha256", "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"),
             ("x-amz-sdk-checksum-algorithm", "CRC32"),
@@ -112,6 +123,9 @@ mod tests {
         // The check values of each algorithm's definition.
         assert_eq!(value("content-md5"), "JfnnlDI7RTiF9RgfG2JNCw==");
         assert_eq!(value("x-amz-checksum-crc32"), "y/Q5Jg==");
+        assert_eq!(value("x-amz-checksum-crc32c"), "4waSgw==");
+        assert_eq!(value("x-amz-checksum-crc64nvme"), "rosUhgp5mIg=");
+        assert_eq!(value("x-amz-checksum-sha1"), "98O8HYCOBHMq32eZZczDTKeuNEE=");
         assert_eq!(value("x-amz-checksum-sha256"), "FeKw08M4keuw8e9gnsQZQgwg4yDOlMZfvIwzEkSOsiU=");
         assert_eq!(value("x-amz-content-sha256"), "15e2b0d3c33891ebb0f1ef609ec419420c20e320ce94c65fbc8c3312448eb225");
     }
