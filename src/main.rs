@@ -9,7 +9,10 @@ use squall::command;
 use squall::command::check::Form;
 use squall::command::told;
 use squall::settings;
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::fmt;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
 
 #[global_allocator]
 static ALLOCATOR: MiMalloc = MiMalloc;
@@ -59,19 +62,23 @@ fn check(args: &CheckArgs) -> ExitCode {
 
 fn start_log(cli: &Cli) {
     let level = match (cli.log_level, cli.verbose) {
-        (Some(Level::Error), _) => "error",
-        (Some(Level::Warn), _) | (None, 0) => "warn",
-        (Some(Level::Info), _) | (None, 1) => "info",
-        (Some(Level::Debug), _) | (None, _) => "debug",
-        (Some(Level::Trace), _) => "trace",
+        (Some(Level::Error), _) => LevelFilter::ERROR,
+        (Some(Level::Warn), _) | (None, 0) => LevelFilter::WARN,
+        (Some(Level::Info), _) | (None, 1) => LevelFilter::INFO,
+        (Some(Level::Debug), _) | (None, _) => LevelFilter::DEBUG,
+        (Some(Level::Trace), _) => LevelFilter::TRACE,
     };
-    let filter = EnvFilter::try_from_env("SQUALL_LOG").unwrap_or_else(|_| EnvFilter::new(format!("squall={level}")));
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let wanted = std::env::var("SQUALL_LOG").unwrap_or_default();
+    let filter = wanted.parse().ok().filter(|_| !wanted.is_empty());
+    let log =
+        tracing_subscriber::registry().with(filter.unwrap_or_else(|| Targets::new().with_target("squall", level)));
+    let lines = fmt::layer().with_writer(std::io::stderr);
     if cli.log_format == Output::Json {
         told::in_json();
-        return log.json().flatten_event(true).with_current_span(false).with_span_list(false).init();
+        log.with(lines.json().flatten_event(true).with_current_span(false).with_span_list(false)).init();
+    } else {
+        log.with(lines.with_ansi(std::io::stderr().is_terminal()).with_target(false)).init();
     }
-    log.with_ansi(std::io::stderr().is_terminal()).with_target(false).init();
 }
 
 /// As clap has it.
