@@ -6,15 +6,21 @@
 
 use compact_str::CompactString;
 
+use super::cut;
 use super::endpoint::Endpoint;
-use super::field;
+use super::field::Fields;
 use super::request::{Head, Reading};
 use super::uri;
 
 /// The account that the request names outright; `host` in lower case.
-pub(super) fn named(head: &Head<'_>, host: &str, reading: Option<&Reading>) -> Option<CompactString> {
+pub(super) fn named(
+    head: &Head<'_>,
+    fields: &Fields<'_>,
+    host: &str,
+    reading: Option<&Reading>,
+) -> Option<CompactString> {
     in_host(host)
-        .or_else(|| head.header(&field::AMZ_ACCOUNT_ID).filter(|value| is_account(value)))
+        .or_else(|| fields.account_id.text().filter(|value| is_account(value)))
         .or_else(|| in_path(head.path, reading?))
         .or_else(|| in_arn(head.path))
         .or_else(|| in_arn(head.query?))
@@ -32,11 +38,12 @@ pub(super) fn of_access_key(key: &str) -> Option<CompactString> {
         return Some(key.into());
     }
     let coded = ["AKIA", "ASIA", "LKIA", "LSIA"].iter().find_map(|prefix| key.strip_prefix(prefix))?;
-    if coded.len() != 16 || !coded.bytes().all(|letter| base32(letter).is_some()) {
+    let (told, more) = coded.as_bytes().split_first_chunk::<9>().filter(|(_, more)| more.len() == 7)?;
+    if !more.iter().all(|letter| base32(*letter).is_some()) {
         return None;
     }
     // Nine letters are 45 bits: the set bit, 40 of account, 4 that are not looked at.
-    let bits = coded.bytes().take(9).filter_map(base32).fold(0u64, |bits, five| bits << 5 | five);
+    let bits = told.iter().try_fold(0u64, |bits, letter| Some(bits << 5 | base32(*letter)?))?;
     let account = bits >> 4 & ((1 << 40) - 1);
     let set = bits >> 44 == 1;
     (set && account < 1_000_000_000_000).then(|| compact_str::format_compact!("{account:012}"))
@@ -57,11 +64,11 @@ fn is_account(text: &str) -> bool {
 
 /// The first label, or the end of an access point's. A bucket's name is the user's choice and says nothing.
 fn in_host(host: &str) -> Option<&str> {
-    let (label, rest) = host.split_once('.')?;
+    let (label, rest) = cut::once(host, b'.')?;
     if is_account(label) {
         return Endpoint::read(host).bucket.is_none().then_some(label);
     }
-    let (_, account) = label.rsplit_once('-').filter(|(_, end)| is_account(end))?;
+    let (_, account) = cut::last(label, b'-').filter(|(_, end)| is_account(end))?;
     let of_access_point = ["s3-accesspoint", "s3-object-lambda", "s3-outposts"].iter().any(|kind| rest.contains(kind));
     of_access_point.then_some(account)
 }
@@ -92,7 +99,7 @@ fn in_arn(text: &str) -> Option<&str> {
     let colon =
         |text: &str| text.starts_with(':') || text.get(..3).is_some_and(|code| code.eq_ignore_ascii_case("%3a"));
     let mut rest = text;
-    while let Some(at) = rest.find("arn") {
+    while let Some(at) = rest.as_bytes().windows(3).position(|three| three == b"arn") {
         rest = rest.get(at + 3..)?;
         if colon(rest) {
             let end = rest.find(['/', '&']).unwrap_or(rest.len());
@@ -144,7 +151,7 @@ mod tests {
             let head = Head { method: &Method::GET, host, path, query, headers: &headers };
             let service = catalog::service(service).unwrap();
             let reading = Reading { service, operation: Some(service.operation(operation).unwrap()) };
-            named(&head, host, Some(&reading)).map(String::from)
+            named(&head, &Fields::default(), host, Some(&reading)).map(String::from)
         };
         let found = |account: Option<String>| account.as_deref() == Some("123456789012");
         let dynamodb = |host| account_of("dynamodb", "PutItem", host, "/", None);
@@ -185,7 +192,8 @@ mod tests {
         let told = |value: &'static str| {
             let headers =
                 HeaderMap::from_iter([("x-amz-account-id".parse().unwrap(), HeaderValue::from_static(value))]);
-            named(&Head { method: &Method::GET, host: "", path: "/", query: None, headers: &headers }, "", None)
+            let head = Head { method: &Method::GET, host: "", path: "/", query: None, headers: &headers };
+            named(&head, &Fields::of(&headers), "", None)
         };
         assert_eq!(told("123456789012").as_deref(), Some("123456789012"));
         assert_eq!(told("me"), None);

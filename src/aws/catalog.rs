@@ -357,8 +357,13 @@ impl Eq for Operation {}
 
 fn sorted_by(key: fn(&Service) -> Option<&'static str>) -> Vec<&'static Service> {
     let mut sorted: Vec<_> = services().iter().filter(|service| key(service).is_some()).collect();
-    sorted.sort_by_key(|service| key(service));
+    sorted.sort_by_key(|service| key(service).map(by_length));
     sorted
+}
+
+/// Texts in an order that the search for one of them mostly decides by their lengths.
+fn by_length(text: &str) -> (usize, &str) {
+    (text.len(), text)
 }
 
 fn equal_range(
@@ -366,8 +371,8 @@ fn equal_range(
     wanted: &str,
     key: fn(&Service) -> &'static str,
 ) -> &'static [&'static Service] {
-    let start = sorted.partition_point(|service| key(service) < wanted);
-    let length = sorted[start..].partition_point(|service| key(service) == wanted);
+    let start = sorted.partition_point(|service| by_length(key(service)) < by_length(wanted));
+    let length = sorted[start..].iter().take_while(|service| key(service) == wanted).count();
     &sorted[start..start + length]
 }
 

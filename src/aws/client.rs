@@ -7,10 +7,9 @@
 use std::fmt;
 
 use compact_str::CompactString;
-use http::header::USER_AGENT;
 
-use super::field;
-use super::request::Head;
+use super::cut;
+use super::field::Fields;
 
 /// The program's way of speaking to AWS. Displayed: `boto3 1.44.5`, `aws-sdk-go-v2 1.30.0 in terraform`.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -80,11 +79,10 @@ impl fmt::Display for Client {
 
 impl Client {
     /// Reads both headers; none where no SDK is named.
-    pub(super) fn read(head: &Head<'_>) -> Option<Self> {
+    pub(super) fn read(fields: &Fields<'_>) -> Option<Self> {
         let mut words = Words::default();
-        for name in [&USER_AGENT, &field::AMZ_USER_AGENT] {
-            let agent = head.header(name).unwrap_or_default();
-            agent.split(' ').take(MOST_WORDS).for_each(|word| words.take(word));
+        for agent in fields.agents() {
+            cut::all(agent, b' ').take(MOST_WORDS).for_each(|word| words.take(word));
         }
         words.client()
     }
@@ -102,7 +100,7 @@ struct Words<'a> {
 
 impl<'a> Words<'a> {
     fn take(&mut self, word: &'a str) {
-        let (key, value) = word.split_once('/').unwrap_or((word, ""));
+        let (key, value) = cut::once(word, b'/').unwrap_or((word, ""));
         match key {
             "" | "api" | "app" | "exec-env" | "os" | "ua" => {}
             "cfg" => self.configured(value),
@@ -222,16 +220,16 @@ const LONGEST_VERSION: usize = 40;
 
 #[cfg(test)]
 mod tests {
-    use http::{HeaderMap, HeaderValue, Method};
+    use http::{HeaderMap, HeaderName, HeaderValue};
 
     use super::*;
 
     fn read(agents: [&'static str; 2]) -> Option<Client> {
         let mut headers = HeaderMap::new();
-        for (name, value) in [&USER_AGENT, &field::AMZ_USER_AGENT].into_iter().zip(agents) {
-            headers.insert(name, HeaderValue::from_static(value));
+        for (name, value) in ["user-agent", "x-amz-user-agent"].into_iter().zip(agents) {
+            headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
         }
-        Client::read(&Head { method: &Method::GET, host: "", path: "/", query: None, headers: &headers })
+        Client::read(&Fields::of(&headers))
     }
 
     /// SDK, version, language, its version, retry mode, tool.

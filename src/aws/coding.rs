@@ -9,6 +9,7 @@ use std::io::Read as _;
 use flate2::read::GzDecoder;
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH};
 
+use super::field::Field;
 use super::request::{Head, MOST_OF_BODY};
 
 /// The beginning of a body, inflated where it was compressed.
@@ -23,9 +24,15 @@ impl<'a> Plain<'a> {
     /// What `prefix`, a body's beginning as it came, says. Of bytes that are not gzip though they should be, nothing. At most
     /// [`MOST_OF_BODY`] bytes are inflated, whatever goes in.
     pub(super) fn of(head: &Head<'_>, prefix: &'a [u8]) -> Self {
-        let length = head.headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
+        let field = |name| Field::of(head.headers, name);
+        Self::coded(field(&CONTENT_LENGTH), field(&CONTENT_ENCODING), prefix)
+    }
+
+    /// The same of a body whose Content-Length and Content-Encoding are these.
+    pub(super) fn coded(length: Field<'_>, coding: Field<'_>, prefix: &'a [u8]) -> Self {
+        let length = length.text().and_then(|length| length.parse().ok());
         let is_whole = length.map_or(prefix.len() < MOST_OF_BODY, |length: u64| length <= prefix.len() as u64);
-        if prefix.is_empty() || !coding(head).is_some_and(is_gzip) {
+        if prefix.is_empty() || !coding.bytes().is_some_and(is_gzip) {
             return Self { bytes: Cow::Borrowed(prefix), is_whole };
         }
         let mut inflated = Vec::with_capacity(MOST_OF_BODY);
@@ -48,15 +55,11 @@ impl Plain<'_> {
 
 /// Whether a body can be read: it is in no coding, or in gzip.
 pub(super) fn is_readable(head: &Head<'_>) -> bool {
-    coding(head).is_none_or(is_gzip)
-}
-
-fn coding<'a>(head: &Head<'a>) -> Option<&'a [u8]> {
-    head.headers.get(CONTENT_ENCODING).map(|coding| coding.as_bytes().trim_ascii())
+    Field::of(head.headers, &CONTENT_ENCODING).bytes().is_none_or(is_gzip)
 }
 
 fn is_gzip(coding: &[u8]) -> bool {
-    coding.eq_ignore_ascii_case(b"gzip")
+    coding.trim_ascii().eq_ignore_ascii_case(b"gzip")
 }
 
 #[cfg(test)]

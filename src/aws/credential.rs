@@ -5,6 +5,8 @@
 
 use std::borrow::Cow;
 
+use super::cut;
+use super::field::Fields;
 use super::request::Head;
 use super::uri;
 
@@ -18,13 +20,12 @@ pub(super) struct Scope<'a> {
 
 impl<'a> Scope<'a> {
     /// Reads header fields first, the query second; empty where nothing is signed, or only with a bearer token.
-    pub(super) fn read(head: &Head<'a>) -> Self {
-        let header = head.headers.get(http::header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-        header.and_then(|value| Self::of_header(head, value)).or_else(|| Self::of_query(head)).unwrap_or_default()
+    pub(super) fn read(head: &Head<'a>, fields: &Fields<'a>) -> Self {
+        Self::of_header(fields).or_else(|| Self::of_query(head)).unwrap_or_default()
     }
 
-    fn of_header(head: &Head<'a>, value: &'a str) -> Option<Self> {
-        let (scheme, rest) = value.trim_start().split_once(' ')?;
+    fn of_header(fields: &Fields<'a>) -> Option<Self> {
+        let (scheme, rest) = cut::once(fields.authorization.text()?.trim_ascii_start(), b' ')?;
         match scheme {
             "AWS" => Some(Self::of_s3(rest.split(':').next()?.trim())),
             "AWS3" | "AWS3-HTTPS" => {
@@ -32,8 +33,7 @@ impl<'a> Scope<'a> {
                 Some(Self { access_key: Some(key.into()), ..Self::default() })
             }
             "AWS4-ECDSA-P256-SHA256" => {
-                let set = head.headers.get("x-amz-region-set").and_then(|set| set.to_str().ok());
-                Self::of_v4a(Cow::Borrowed(credential(rest)?), set.map(Cow::Borrowed))
+                Self::of_v4a(Cow::Borrowed(credential(rest)?), fields.region_set.text().map(Cow::Borrowed))
             }
             _ if scheme.starts_with("AWS4-") => Self::of_v4(Cow::Borrowed(credential(rest)?)),
             _ => None,
@@ -74,7 +74,7 @@ impl<'a> Scope<'a> {
 }
 
 fn credential(parameters: &str) -> Option<&str> {
-    parameters.split([',', ' ']).find_map(|parameter| parameter.strip_prefix("Credential="))
+    cut::all_at_either(parameters, *b", ").find_map(|parameter| parameter.strip_prefix("Credential="))
 }
 
 /// The last `N` parts before the terminator, the first of them with whatever slashes it holds.
@@ -87,11 +87,11 @@ fn parts<const N: usize>(credential: Cow<'_, str>) -> Option<[Cow<'_, str>; N]> 
 
 fn split<const N: usize>(text: &str) -> Option<[&str; N]> {
     let mut found = [""; N];
-    let mut from_end = text.rsplitn(N + 1, '/');
-    from_end.next()?;
-    for slot in found.iter_mut().rev() {
-        *slot = from_end.next()?;
+    let (mut rest, _) = cut::last(text, b'/')?;
+    for slot in found.iter_mut().skip(1).rev() {
+        (rest, *slot) = cut::last(rest, b'/')?;
     }
+    *found.first_mut()? = rest;
     Some(found)
 }
 
@@ -112,7 +112,7 @@ mod tests {
         }
         headers.insert("x-amz-region-set", HeaderValue::from_static("eu-west-1"));
         let head = Head { method: &Method::GET, host: "localhost", path: "/", query, headers: &headers };
-        let scope = Scope::read(&head);
+        let scope = Scope::read(&head, &Fields::of(&headers));
         [scope.access_key, scope.region, scope.service].map(|part| part.map(Cow::into_owned))
     }
 

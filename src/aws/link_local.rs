@@ -106,9 +106,9 @@ fn is_elsewhere(request: &Evidence<'_>) -> bool {
 
 /// An SDK's call of an operation, unsigned: S3 may have a bucket called `latest`.
 fn is_of_s3(request: &Evidence<'_>) -> bool {
-    match request.head.service_in_user_agent() {
+    match request.fields.service_in_user_agent() {
         Some(id) => !id.eq_ignore_ascii_case("imds"),
-        None => request.head.headers.contains_key("amz-sdk-invocation-id"),
+        None => request.fields.invocation_id.is_there(),
     }
 }
 
@@ -163,8 +163,9 @@ fn is_numbered(part: &str) -> bool {
 /// Whether a request, before it is decoded, is for one of these services by all that its head says.
 pub fn is_for(head: &super::request::Head<'_>) -> bool {
     let host = lower_case(head.host);
-    let scope = super::credential::Scope::read(head);
-    let request = Evidence::new(head, &scope, &host);
+    let fields = super::field::Fields::of(head.headers);
+    let scope = super::credential::Scope::read(head, &fields);
+    let request = Evidence::new(head, &fields, &scope, &host);
     matches!(read(&request), Some(Ok(_)))
 }
 

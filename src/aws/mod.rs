@@ -12,6 +12,7 @@ pub mod client;
 mod coding;
 pub mod consistency;
 mod credential;
+mod cut;
 mod endpoint;
 pub mod expiration;
 pub mod extent;

@@ -10,7 +10,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use compact_str::CompactString;
-use http::header::{AsHeaderName, USER_AGENT};
+use http::header::{AsHeaderName, CONTENT_TYPE};
 use smallvec::{SmallVec, smallvec};
 
 use super::account;
@@ -18,8 +18,9 @@ use super::catalog::{Operation, Service};
 use super::client::Client;
 use super::coding::Plain;
 use super::credential::Scope;
+use super::cut;
 use super::endpoint::Endpoint;
-use super::field;
+use super::field::{Field, Fields};
 use super::link_local;
 use super::protocol::{cbor, json, query, rest};
 use super::resource::{self, Resource};
@@ -150,7 +151,8 @@ pub const MOST_OF_BODY: usize = 16 << 10;
 
 /// Whether [`decode`] wants to see the beginning of the body: a form whose Action is not in the query.
 pub fn needs_body(head: &Head<'_>) -> bool {
-    query::is_form(head) && !json::has_target(head) && !query::has_action(head)
+    let content_type = || Field::of(head.headers, &CONTENT_TYPE);
+    query::takes_forms(head) && query::is_form(content_type()) && !json::has_target(head) && !query::has_action(head)
 }
 
 /// Reads a request's head, and the beginning of its body where [`needs_body`] says so (else it may be empty).
@@ -159,33 +161,37 @@ pub fn needs_body(head: &Head<'_>) -> bool {
 /// deprecated last. Where only the service is known, the operation is absent.
 pub fn decode(head: &Head<'_>, body_prefix: &[u8]) -> Result<AwsRequest, Foreign> {
     let host = lower_case(head.host);
-    let scope = Scope::read(head);
-    let request = Evidence::new(head, &scope, &host);
-    let body = Plain::of(head, body_prefix);
-    let form = query::Form::read(head, &body.bytes);
-    let found = cbor::read(&request)
-        .or_else(|| json::read(&request))
+    let fields = Fields::of(head.headers);
+    let scope = Scope::read(head, &fields);
+    let request = Evidence::new(head, &fields, &scope, &host);
+    let body = Plain::coded(fields.content_length, fields.content_encoding, body_prefix);
+    let outside_body = cbor::read(&request).or_else(|| json::read(&request));
+    let form = match outside_body {
+        Some(_) => None,
+        None => query::Form::read(head, &fields, &body.bytes),
+    };
+    let found = outside_body
         .or_else(|| form.as_ref().and_then(|form| query::read(&request, form)))
         .map(Ok)
         .or_else(|| link_local::read(&request))
         .unwrap_or_else(|| rest::read(&request))?;
     let region = scope.region.as_deref().or_else(|| request.endpoint().region).map(CompactString::from);
     let access_key = scope.access_key.as_deref().or_else(|| form.as_ref()?.access_key.as_deref());
-    let account =
-        account::named(head, &host, found.readings.first()).or_else(|| access_key.and_then(account::of_access_key));
-    let (attempt, max_attempts) = attempts(head);
+    let account = account::named(head, &fields, &host, found.readings.first())
+        .or_else(|| access_key.and_then(account::of_access_key));
+    let (attempt, max_attempts) = attempts(fields.sdk_request);
     let mut request = AwsRequest {
         readings: found.readings,
         why: request.why.get(),
         protocol: found.protocol,
         head_only: head.method == http::Method::HEAD,
-        query_mode: head.header(&field::AMZ_QUERY_MODE).is_some_and(|mode| mode.eq_ignore_ascii_case("true")),
-        detached: matches!(head.header(&field::AMZ_INVOCATION_TYPE), Some("Event" | "DryRun")),
+        query_mode: fields.query_mode.text().is_some_and(|mode| mode.eq_ignore_ascii_case("true")),
+        detached: matches!(fields.invocation_type.text(), Some("Event" | "DryRun")),
         region,
         access_key: access_key.map(|key| AccessKeyId(key.into())),
         account,
-        client: Client::read(head).map(Arc::new),
-        invocation: head.header(&field::AMZ_SDK_INVOCATION_ID).filter(|id| !id.is_empty()).map(CompactString::from),
+        client: Client::read(&fields).map(Arc::new),
+        invocation: fields.invocation_id.text().filter(|id| !id.is_empty()).map(CompactString::from),
         attempt,
         max_attempts,
         resource: None,
@@ -198,6 +204,7 @@ pub fn decode(head: &Head<'_>, body_prefix: &[u8]) -> Result<AwsRequest, Foreign
 /// What the readers of the protocols look at.
 pub(super) struct Evidence<'a> {
     pub(super) head: &'a Head<'a>,
+    pub(super) fields: &'a Fields<'a>,
     pub(super) scope: &'a Scope<'a>,
     /// The host in lower case.
     pub(super) host: &'a str,
@@ -216,19 +223,14 @@ pub(super) struct Found {
 }
 
 impl<'a> Evidence<'a> {
-    /// Of a head with what it is signed for; `host` in lower case.
-    pub(super) fn new(head: &'a Head<'a>, scope: &'a Scope<'a>, host: &'a str) -> Self {
-        Self { head, scope, host, endpoint: OnceCell::new(), why: Cell::default() }
+    /// Of a head with its fields and what it is signed for; `host` in lower case.
+    pub(super) fn new(head: &'a Head<'a>, fields: &'a Fields<'a>, scope: &'a Scope<'a>, host: &'a str) -> Self {
+        Self { head, fields, scope, host, endpoint: OnceCell::new(), why: Cell::default() }
     }
 
     /// What the host says. Read when asked for: most requests say enough without it.
     pub(super) fn endpoint(&self) -> &Endpoint<'a> {
         self.endpoint.get_or_init(|| Endpoint::read(self.host))
-    }
-
-    /// A header's text.
-    pub(super) fn header(&self, name: impl AsHeaderName) -> Option<&'a str> {
-        self.head.header(name)
     }
 
     /// A clue decided something.
@@ -241,13 +243,6 @@ impl<'a> Head<'a> {
     /// The text of a header, where it is visible ASCII.
     pub(super) fn header(&self, name: impl AsHeaderName) -> Option<&'a str> {
         self.headers.get(name)?.to_str().ok()
-    }
-
-    /// The service id that SDKs other than botocore put into their User-Agent: `api/s3#3.1`, `api/dynamodb/1.2`.
-    pub(super) fn service_in_user_agent(&self) -> Option<&'a str> {
-        let agents = [&USER_AGENT, &field::AMZ_USER_AGENT].into_iter().filter_map(|name| self.header(name));
-        let mut words = agents.flat_map(|agent| agent.split(' '));
-        words.find_map(|word| word.strip_prefix("api/")?.split(['#', '/']).next()).filter(|id| !id.is_empty())
     }
 }
 
@@ -334,13 +329,13 @@ impl fmt::Debug for AccessKeyId {
 }
 
 /// `attempt=` and `max=` of `amz-sdk-request: ttl=…; attempt=1; max=3`, in any order.
-fn attempts(head: &Head<'_>) -> (Option<u32>, Option<u32>) {
+fn attempts(field: Field<'_>) -> (Option<u32>, Option<u32>) {
     let (mut attempt, mut most) = (None, None);
-    let told = head.header(&field::AMZ_SDK_REQUEST).unwrap_or_default();
-    for (name, value) in told.split(';').filter_map(|part| part.trim().split_once('=')) {
+    let told = field.text().unwrap_or_default();
+    for (name, value) in cut::all(told, b';').filter_map(|part| cut::once(part.trim_ascii(), b'=')) {
         match name {
-            "attempt" => attempt = attempt.or_else(|| value.trim().parse().ok()),
-            "max" => most = most.or_else(|| value.trim().parse().ok()),
+            "attempt" => attempt = attempt.or_else(|| value.trim_ascii().parse().ok()),
+            "max" => most = most.or_else(|| value.trim_ascii().parse().ok()),
             _ => {}
         }
     }
@@ -348,7 +343,7 @@ fn attempts(head: &Head<'_>) -> (Option<u32>, Option<u32>) {
 }
 
 pub(super) fn lower_case(host: &str) -> Cow<'_, str> {
-    match host.bytes().any(|byte| byte.is_ascii_uppercase()) {
+    match host.bytes().fold(false, |any, byte| any | byte.is_ascii_uppercase()) {
         true => Cow::Owned(host.to_ascii_lowercase()),
         false => Cow::Borrowed(host),
     }
@@ -370,7 +365,7 @@ mod tests {
     #[test]
     fn a_body_is_wanted_of_forms_that_do_not_say_their_action() {
         let wants = |method: &Method, media: &'static str, query| {
-            let headers = HeaderMap::from_iter([(http::header::CONTENT_TYPE, HeaderValue::from_static(media))]);
+            let headers = HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static(media))]);
             needs_body(&Head { method, host: "localhost", path: "/", query, headers: &headers })
         };
         let form = "application/x-www-form-urlencoded; charset=utf-8";
@@ -396,7 +391,7 @@ mod tests {
     fn attempts_are_read_in_any_order_and_never_invented() {
         let told = |value: &'static str| {
             let headers = HeaderMap::from_iter([("amz-sdk-request".parse().unwrap(), HeaderValue::from_static(value))]);
-            attempts(&Head { method: &Method::GET, host: "", path: "/", query: None, headers: &headers })
+            attempts(Fields::of(&headers).sdk_request)
         };
         assert_eq!(told("attempt=1; max=3"), (Some(1), Some(3)));
         assert_eq!(told("ttl=20261121T042756Z; attempt=2; max=4"), (Some(2), Some(4)));

@@ -7,6 +7,7 @@ use std::fmt;
 
 use super::coding::Plain;
 use super::credential::Scope;
+use super::field::Fields;
 use super::protocol::query::Form;
 use super::request::{AwsRequest, Head};
 use super::{link_local, uri};
@@ -115,7 +116,8 @@ pub fn explain(request: &AwsRequest, head: &Head<'_>, body_prefix: &[u8]) -> Vec
 fn said(clue: Clue, request: &AwsRequest, head: &Head<'_>, body_prefix: &[u8]) -> String {
     let text = |found: Option<&str>| found.unwrap_or_default().to_owned();
     let body = Plain::of(head, body_prefix);
-    let form = || Form::read(head, &body.bytes).unwrap_or_default();
+    let fields = Fields::of(head.headers);
+    let form = || Form::read(head, &fields, &body.bytes).unwrap_or_default();
     match clue {
         Clue::Action => form().action.into_owned(),
         Clue::Alias => text(request.reading().map(|reading| reading.service.name)),
@@ -128,12 +130,12 @@ fn said(clue: Clue, request: &AwsRequest, head: &Head<'_>, body_prefix: &[u8]) -
             route.map(|(method, template)| format!("{method} {template}")).unwrap_or_default()
         }
         Clue::Scope => {
-            let scope = Scope::read(head);
+            let scope = Scope::read(head, &fields);
             let service = scope.service.unwrap_or_default();
             scope.region.map_or_else(|| service.to_string(), |region| format!("{region}/{service}"))
         }
-        Clue::Target => text(head.header("x-amz-target")),
-        Clue::UserAgent => text(head.service_in_user_agent()),
+        Clue::Target => text(fields.target.text()),
+        Clue::UserAgent => text(fields.service_in_user_agent()),
         Clue::Version => form().version.unwrap_or_default().into_owned(),
         Clue::XId => text(head.query.and_then(|query| uri::query_value(query, "x-id"))),
     }

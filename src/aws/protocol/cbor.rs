@@ -6,7 +6,6 @@ use minicbor::encode::Error;
 
 use super::{Told, insert_usual, json, members};
 use crate::aws::catalog::{self, Service};
-use crate::aws::field;
 use crate::aws::quirk;
 use crate::aws::request::{Evidence, Found, Protocol};
 use crate::aws::why::Clue;
@@ -14,7 +13,7 @@ use crate::aws::why::Clue;
 /// Reads `POST […]/service/<ServiceShape>/operation/<Operation>` with `smithy-protocol: rpc-v2-cbor`. The service shape is what stands in
 /// `X-Amz-Target` of the JSON protocols, without a namespace.
 pub(in crate::aws) fn read(request: &Evidence<'_>) -> Option<Found> {
-    request.header(&field::SMITHY_PROTOCOL).filter(|value| value.trim() == "rpc-v2-cbor")?;
+    request.fields.smithy_protocol.text().filter(|value| value.trim_ascii() == "rpc-v2-cbor")?;
     let mut from_end = request.head.path.rsplit('/');
     let (name, "operation") = (from_end.next()?, from_end.next()?) else { return None };
     let (shape, "service") = (from_end.next()?, from_end.next()?) else { return None };

@@ -1,25 +1,24 @@
 //! AWS JSON 1.0 and 1.1: the operation is in `X-Amz-Target`, the error's name in `__type`.
 
-use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderName};
 use serde::Serialize;
 use smallvec::SmallVec;
 
 use super::{Told, insert, insert_usual};
 use crate::aws::catalog::{self, Service};
-use crate::aws::field;
+use crate::aws::cut;
 use crate::aws::quirk;
 use crate::aws::request::{Evidence, Found, Head, Protocol, Reading};
 use crate::aws::why::Clue;
 
 pub(in crate::aws) fn has_target(head: &Head<'_>) -> bool {
-    head.headers.contains_key(&field::AMZ_TARGET)
+    head.headers.contains_key("x-amz-target")
 }
 
 /// Reads `X-Amz-Target: prefix.Operation`. It is split at the last dot: CloudTrail's prefix holds dots. A prefix that no model has
 /// (an older API version's) is read by the credential scope, if that service has such an operation.
 pub(in crate::aws) fn read(request: &Evidence<'_>) -> Option<Found> {
-    let (prefix, name) = request.header(&field::AMZ_TARGET)?.rsplit_once('.')?;
+    let (prefix, name) = cut::last(request.fields.target.text()?, b'.')?;
     let services = match catalog::by_target_prefix(prefix) {
         [] => by_scope(request, name)?,
         found => found,
@@ -55,7 +54,7 @@ fn by_scope(request: &Evidence<'_>, name: &str) -> Option<&'static [&'static Ser
 
 /// The version that the request's content type names.
 pub(super) fn named_version(request: &Evidence<'_>) -> Option<Protocol> {
-    match request.header(CONTENT_TYPE)?.split(';').next()?.trim() {
+    match request.fields.content_type.media_type()? {
         media if media.eq_ignore_ascii_case("application/x-amz-json-1.0") => Some(Protocol::Json10),
         media if media.eq_ignore_ascii_case("application/x-amz-json-1.1") => Some(Protocol::Json11),
         _ => None,

@@ -4,11 +4,11 @@ use std::borrow::Cow;
 use std::sync::OnceLock;
 
 use http::HeaderMap;
-use http::header::AUTHORIZATION;
 use smallvec::SmallVec;
 
 use super::{Told, insert_usual, members, xml};
 use crate::aws::catalog::{self, Service};
+use crate::aws::field::{Field, Fields};
 use crate::aws::request::{Evidence, Found, Head, Protocol};
 use crate::aws::why::Clue;
 use crate::aws::{quirk, uri};
@@ -22,11 +22,14 @@ pub(in crate::aws) struct Form<'a> {
     pub(in crate::aws) access_key: Option<Cow<'a, str>>,
 }
 
-/// Whether the body is a form.
-pub(in crate::aws) fn is_form(head: &Head<'_>) -> bool {
-    let media = head.headers.get(http::header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let media = media.split(';').next().unwrap_or_default().trim();
-    head.method == http::Method::POST && media.eq_ignore_ascii_case("application/x-www-form-urlencoded")
+/// Whether the body may be a form.
+pub(in crate::aws) fn takes_forms(head: &Head<'_>) -> bool {
+    head.method == http::Method::POST
+}
+
+/// Whether a Content-Type is that of a form.
+pub(in crate::aws) fn is_form(content_type: Field<'_>) -> bool {
+    content_type.media_type().is_some_and(|media| media.eq_ignore_ascii_case("application/x-www-form-urlencoded"))
 }
 
 pub(in crate::aws) fn has_action(head: &Head<'_>) -> bool {
@@ -35,16 +38,16 @@ pub(in crate::aws) fn has_action(head: &Head<'_>) -> bool {
 
 impl<'a> Form<'a> {
     /// Action and Version from the query, else from the form's beginning; none without an Action. The body is plain.
-    pub(in crate::aws) fn read(head: &Head<'a>, body_prefix: &'a [u8]) -> Option<Self> {
+    pub(in crate::aws) fn read(head: &Head<'a>, fields: &Fields<'_>, body_prefix: &'a [u8]) -> Option<Self> {
         if has_action(head) {
-            return Self::of(head, head.query?.as_bytes());
+            return Self::of(fields, head.query?.as_bytes());
         }
-        is_form(head).then(|| Self::of(head, body_prefix)).flatten()
+        (takes_forms(head) && is_form(fields.content_type)).then(|| Self::of(fields, body_prefix)).flatten()
     }
 
     /// Reads on past Action and Version only where the form may hold SigV2's access key too.
-    fn of(head: &Head<'a>, form: &'a [u8]) -> Option<Self> {
-        let signed = head.headers.contains_key(AUTHORIZATION);
+    fn of(fields: &Fields<'_>, form: &'a [u8]) -> Option<Self> {
+        let signed = fields.authorization.is_there();
         let mut found = Self::default();
         for (key, value) in form_urlencoded::parse(form) {
             match &*key {

@@ -61,7 +61,7 @@ pub(super) fn prefer(request: &Evidence<'_>, readings: &mut SmallVec<[Reading; 1
     if readings.len() < 2 {
         return;
     }
-    if let Some(id) = request.head.service_in_user_agent() {
+    if let Some(id) = request.fields.service_in_user_agent() {
         let named = |reading: &Reading| same_id(reading.service.id, id);
         if readings.iter().any(named) && !readings.iter().all(named) {
             readings.retain(|reading| named(reading));
@@ -89,8 +89,8 @@ fn found(request: &Evidence<'_>, readings: SmallVec<[Reading; 1]>) -> Option<Fou
 /// form): then the content type tells the protocol, else botocore's preference.
 fn protocol(request: &Evidence<'_>, service: &Service) -> Option<Protocol> {
     use Protocol::{Cbor, Ec2, Json10, Json11, Query, RestJson, RestXml};
-    let form =
-        || query::is_form(request.head).then(|| [Query, Ec2].into_iter().find(|form| service.speaks(*form))).flatten();
+    let is_form = || query::takes_forms(request.head) && query::is_form(request.fields.content_type);
+    let form = || is_form().then(|| [Query, Ec2].into_iter().find(|form| service.speaks(*form))).flatten();
     let named = json::named_version(request).or_else(form).filter(|named| service.speaks(*named));
     let mut usual = [Json10, Json11, RestJson, RestXml, Cbor, Query, Ec2].into_iter();
     named.or_else(|| usual.find(|usual| service.speaks(*usual)))
@@ -148,8 +148,8 @@ fn unsigned(request: &Evidence<'_>) -> Result<Found, Foreign> {
     if request.scope.service.is_some() {
         return Err(Foreign::UnknownService);
     }
-    let named = request.head.service_in_user_agent();
-    let by_sdk = named.is_some() || request.head.headers.contains_key("amz-sdk-invocation-id");
+    let named = request.fields.service_in_user_agent();
+    let by_sdk = named.is_some() || request.fields.invocation_id.is_there();
     if !by_sdk {
         let aws = crate::aws::partition::is_aws_host(request.host);
         return Err(if aws { Foreign::UnknownService } else { Foreign::NoEvidence });
