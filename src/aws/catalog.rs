@@ -273,16 +273,14 @@ impl Service {
     }
 
     /// The errors that one of its operations models, sorted by name.
-    pub fn errors_of(&'static self, operation: &Operation) -> impl Iterator<Item = &'static ErrorShape> + use<> {
-        let listed = operation.errors;
-        self.errors().iter().filter(move |error| parse::list(listed).any(|alias| alias == error.alias))
+    pub fn errors_of(&'static self, operation: &'static Operation) -> impl Iterator<Item = &'static ErrorShape> {
+        self.errors().iter().filter(|error| operation.models(error))
     }
 
     /// The error of this wire code or shape name among those that an operation models.
     pub fn error_of(&'static self, operation: &Operation, code: &str) -> Option<&'static ErrorShape> {
         let named = |error: &&ErrorShape| error.code == code || error.name == code;
-        let modeled = |error: &&ErrorShape| parse::list(operation.errors).any(|alias| alias == error.alias);
-        self.errors().iter().filter(named).find(modeled)
+        self.errors().iter().filter(named).find(|error| operation.models(error))
     }
 
     /// The member of an operation's event stream under which an exception comes, by its wire code, shape name or the member itself.
@@ -326,6 +324,11 @@ impl fmt::Debug for Service {
 }
 
 impl Operation {
+    /// Whether it models an error of its service.
+    fn models(&self, error: &ErrorShape) -> bool {
+        self.errors.as_bytes().split(|byte| *byte == b',').any(|alias| alias == error.alias.as_bytes())
+    }
+
     /// Whether its request is an event stream, which goes on while the answer does.
     pub fn converses(&self) -> bool {
         self.converses

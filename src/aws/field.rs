@@ -1,10 +1,19 @@
-//! The header fields that decoding asks for, picked in one pass over all that a request has: each look-up would hash the name anew.
+//! Header fields of AWS's: those that decoding asks for, picked in one pass over all that a request has (each look-up would hash the
+//! name anew), and the names of those that answers have, which are checked when Squall is compiled and not for each answer.
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::cut;
 
-/// Those fields. Of a field that comes several times, the first counts.
+pub(super) const AMZ_CRC32: HeaderName = HeaderName::from_static("x-amz-crc32");
+pub(super) const AMZ_ID_2: HeaderName = HeaderName::from_static("x-amz-id-2");
+pub(super) const AMZ_REQUEST_ID: HeaderName = HeaderName::from_static("x-amz-request-id");
+pub(super) const AMZN_ERROR_TYPE: HeaderName = HeaderName::from_static("x-amzn-errortype");
+pub(super) const AMZN_QUERY_ERROR: HeaderName = HeaderName::from_static("x-amzn-query-error");
+pub(super) const AMZN_REQUEST_ID: HeaderName = HeaderName::from_static("x-amzn-requestid");
+pub(super) const SMITHY_PROTOCOL: HeaderName = HeaderName::from_static("smithy-protocol");
+
+/// The fields that decoding asks for. Of a field that comes several times, the first counts.
 #[derive(Debug, Default)]
 pub(super) struct Fields<'a> {
     pub(super) account_id: Field<'a>,

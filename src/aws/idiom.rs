@@ -10,6 +10,7 @@ mod link_local;
 mod practice;
 mod usual;
 
+use compact_str::CompactString;
 use http::StatusCode;
 
 pub(super) use practice::practised;
@@ -129,11 +130,11 @@ fn common(protocol: Protocol, idiom: Idiom) -> AwsError {
     error(code, status, usual::message(idiom))
 }
 
-fn error(code: &str, status: u16, message: &str) -> AwsError {
+fn error(code: &'static str, status: u16, message: &'static str) -> AwsError {
     AwsError {
-        code: code.into(),
+        code: CompactString::const_new(code),
         status: StatusCode::from_u16(status).ok(),
-        message: Some(message.into()),
+        message: Some(CompactString::const_new(message)),
         members: Vec::new(),
     }
 }

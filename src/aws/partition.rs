@@ -61,12 +61,12 @@ pub(super) fn below_suffix(host: &str) -> Option<&str> {
         return None;
     }
     let below = dns_suffixes().iter().filter_map(|suffix| {
-        let at = host.len().checked_sub(suffix.len())?;
-        host.is_char_boundary(at).then(|| host.split_at(at)).filter(|(_, tail)| tail.eq_ignore_ascii_case(suffix))
+        let (below, tail) = host.split_at_checked(host.len().checked_sub(suffix.len())?)?;
+        let below = if below.is_empty() { below } else { below.strip_suffix('.')? };
+        tail.eq_ignore_ascii_case(suffix).then_some(below)
     });
     // The longest suffix wins, so that `x.api.aws.ic.gov` leaves `x`.
-    let (below, _) = below.min_by_key(|(below, _)| below.len())?;
-    if below.is_empty() { Some(below) } else { below.strip_suffix('.') }
+    below.min_by_key(|below| below.len())
 }
 
 /// RFC 1035: a name has at most 255 octets on the wire, 253 as written.

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use http::header::{CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, DATE, HeaderName, HeaderValue, TRANSFER_ENCODING};
 use http::{Extensions, HeaderMap, StatusCode, response};
 
+use super::field;
 use super::protocol::Stamp;
 use super::quirk;
 use super::request::{AwsRequest, Protocol};
@@ -63,7 +64,7 @@ impl Recorded {
         let Some(reading) = request.reading() else { return answer };
         let (id, host_id) = (quirk::request_id(reading.service, stamp), quirk::s3::host_id(stamp));
         for name in IDS {
-            let value = HeaderValue::try_from(if name == HOST_ID { &host_id } else { &id });
+            let value = HeaderValue::try_from(if name == field::AMZ_ID_2 { &host_id } else { &id });
             if let (Some(field), Ok(value)) = (answer.headers_mut().get_mut(name), value) {
                 *field = value;
             }
@@ -113,9 +114,7 @@ fn says_not_there(headers: &HeaderMap, body: &[u8]) -> bool {
     NOT_THERE.iter().any(|word| code.contains(word) || beginning.contains(word))
 }
 
-const HOST_ID: HeaderName = HeaderName::from_static("x-amz-id-2");
-const IDS: [HeaderName; 3] =
-    [HeaderName::from_static("x-amzn-requestid"), HeaderName::from_static("x-amz-request-id"), HOST_ID];
+const IDS: [HeaderName; 3] = [field::AMZN_REQUEST_ID, field::AMZ_REQUEST_ID, field::AMZ_ID_2];
 /// An error's code comes early.
 const BEGINNING: usize = 1 << 10;
 const NOT_THERE: [&str; 6] = ["NotFound", "NoSuch", "DoesNotExist", "NonExistent", "NotExist", "Nonexistent"];

@@ -180,7 +180,7 @@ pub fn decode(head: &Head<'_>, body_prefix: &[u8]) -> Result<AwsRequest, Foreign
     let account = account::named(head, &fields, &host, found.readings.first())
         .or_else(|| access_key.and_then(account::of_access_key));
     let (attempt, max_attempts) = attempts(fields.sdk_request);
-    let mut request = AwsRequest {
+    let mut aws = AwsRequest {
         readings: found.readings,
         why: request.why.get(),
         protocol: found.protocol,
@@ -197,8 +197,8 @@ pub fn decode(head: &Head<'_>, body_prefix: &[u8]) -> Result<AwsRequest, Foreign
         resource: None,
         items: None,
     };
-    request.is_about(resource::read_plain(&request, head, &body));
-    Ok(request)
+    aws.is_about(resource::read_plain(&aws, head, request.endpoint.get(), &body));
+    Ok(aws)
 }
 
 /// What the readers of the protocols look at.

@@ -62,19 +62,24 @@ pub fn stands_in_body(request: &AwsRequest, head: &Head<'_>) -> bool {
     ways.iter().any(|way| way.place == Place::Body)
         && coding::is_readable(head)
         && !(is_form(request.protocol) && query::has_action(head))
-        && in_head(request, head).is_none()
+        && in_head(request, head, None).is_none()
 }
 
 /// Reads what a request is about, from its head or else from the beginning of its body, which may end anywhere.
 ///
 /// What is cut off is not taken for a name. Where several readings are open, the first decides.
 pub fn read(request: &AwsRequest, head: &Head<'_>, body_prefix: &[u8]) -> Option<Resource> {
-    read_plain(request, head, &Plain::of(head, body_prefix))
+    read_plain(request, head, None, &Plain::of(head, body_prefix))
 }
 
-/// The same, of a body that was read for other things before.
-pub(super) fn read_plain(request: &AwsRequest, head: &Head<'_>, body: &Plain<'_>) -> Option<Resource> {
-    if let Some(found) = in_head(request, head) {
+/// The same, of a body that was read for other things before, and perhaps of a host that was.
+pub(super) fn read_plain(
+    request: &AwsRequest,
+    head: &Head<'_>,
+    endpoint: Option<&Endpoint<'_>>,
+    body: &Plain<'_>,
+) -> Option<Resource> {
+    if let Some(found) = in_head(request, head, endpoint) {
         return Some(found);
     }
     let reading = request.reading()?;
@@ -112,11 +117,11 @@ fn is_form(protocol: Protocol) -> bool {
     matches!(protocol, Protocol::Query | Protocol::Ec2)
 }
 
-fn in_head(request: &AwsRequest, head: &Head<'_>) -> Option<Resource> {
+fn in_head(request: &AwsRequest, head: &Head<'_>, endpoint: Option<&Endpoint<'_>>) -> Option<Resource> {
     let reading = request.reading()?;
     let service = reading.service.name;
     match service {
-        "s3" => return in_bucket(reading, head),
+        "s3" => return in_bucket(reading, head, endpoint),
         "sqs" if head.path.len() > 1 => return name::of_queue_path(head.path),
         _ => {}
     }
@@ -131,13 +136,14 @@ fn in_head(request: &AwsRequest, head: &Head<'_>) -> Option<Resource> {
 }
 
 /// `bucket/key` or `bucket`, from a virtual host or from the path.
-fn in_bucket(reading: &Reading, head: &Head<'_>) -> Option<Resource> {
+fn in_bucket(reading: &Reading, head: &Head<'_>, endpoint: Option<&Endpoint<'_>>) -> Option<Resource> {
     let of_object =
         reading.operation.and_then(|operation| operation.route).is_none_or(|(_, uri)| uri.contains("{Key+}"));
     let host = lower_case(head.host);
     let path = head.path.strip_prefix('/').unwrap_or(head.path);
     let (in_path, after) = path.split_once('/').unwrap_or((path, ""));
-    let (bucket, key) = match Endpoint::read(&host).bucket.filter(|_| of_object || path.is_empty()) {
+    let in_host = endpoint.map_or_else(|| Endpoint::read(&host).bucket, |endpoint| endpoint.bucket);
+    let (bucket, key) = match in_host.filter(|_| of_object || path.is_empty()) {
         Some(bucket) => (Cow::Borrowed(bucket), path),
         None => (uri::decoded(in_path), after),
     };

@@ -113,7 +113,11 @@ impl Route {
     }
 
     fn fit(&self, target: &Target<'_>) -> Option<Fit> {
-        if self.method != target.method || !self.fits_path(&target.segments, target.slash) {
+        // First what rules most routes out at the least cost.
+        if self.constants.len() > target.query.len()
+            || self.method != target.method
+            || !self.fits_path(&target.segments, target.slash)
+        {
             return None;
         }
         let constant = |(key, value): &(&str, Option<&str>)| {

@@ -13,6 +13,8 @@ use md5::Md5;
 use sha1::Sha1;
 use sha2::{Digest as _, Sha256};
 
+use crate::aws::field;
+
 /// Makes the fields of a request fit its new body, and asks for an answer that can be read.
 pub fn vouch(headers: &mut HeaderMap, body: &[u8]) {
     renew(headers, body);
@@ -32,8 +34,8 @@ pub fn vouch(headers: &mut HeaderMap, body: &[u8]) {
 pub fn vouch_for_answer(headers: &mut HeaderMap, body: &[u8]) {
     headers.remove(CONTENT_ENCODING);
     renew(headers, body);
-    if headers.contains_key(CRC32) {
-        headers.insert(CRC32, HeaderValue::from(crc32fast::hash(body)));
+    if headers.contains_key(field::AMZ_CRC32) {
+        headers.insert(field::AMZ_CRC32, HeaderValue::from(crc32fast::hash(body)));
     }
 }
 
@@ -87,7 +89,6 @@ const MOST_INFLATED: u64 = 32 << 20;
 const CHECKSUM: &str = "x-amz-checksum-";
 const CONTENT_MD5: HeaderName = HeaderName::from_static("content-md5");
 const CONTENT_SHA256: HeaderName = HeaderName::from_static("x-amz-content-sha256");
-const CRC32: HeaderName = HeaderName::from_static("x-amz-crc32");
 
 #[cfg(test)]
 mod tests {
@@ -113,7 +114,7 @@ mod tests {
             ("x-amz-checksum-sha1", "x"),
             ("x-amz-checksum-sha256", "x"),
             ("x-amz-content-sha256", "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"),
-            ("x-amz-sdk-checksum-algorithm", "CRC32"),
+            ("x-amz-sdk-checksum-algorithm", "field::AMZ_CRC32"),
             ("accept-encoding", "gzip"),
         ];
         let renewed = renewed(vouch, &fields);

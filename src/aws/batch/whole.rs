@@ -3,6 +3,7 @@
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, DATE, SERVER};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
+use crate::aws::field;
 use crate::aws::protocol::{Stamp, SyntheticResponse, insert};
 use crate::aws::quirk;
 use crate::aws::request::{AwsRequest, Protocol};
@@ -17,22 +18,22 @@ pub fn answer(request: &AwsRequest, body: &[u8], stamp: &Stamp) -> SyntheticResp
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type(request.protocol, is_s3)));
     if is_s3 {
         headers.insert(SERVER, HeaderValue::from_static("AmazonS3"));
-        insert(&mut headers, HeaderName::from_static("x-amz-request-id"), &id);
-        insert(&mut headers, HeaderName::from_static("x-amz-id-2"), &quirk::s3::host_id(stamp));
+        insert(&mut headers, field::AMZ_REQUEST_ID, &id);
+        insert(&mut headers, field::AMZ_ID_2, quirk::s3::host_id(stamp));
     } else {
-        insert(&mut headers, HeaderName::from_static("x-amzn-requestid"), &id);
+        insert(&mut headers, field::AMZN_REQUEST_ID, &id);
     }
     if request.protocol == Protocol::Cbor {
-        headers.insert(HeaderName::from_static("smithy-protocol"), HeaderValue::from_static("rpc-v2-cbor"));
+        headers.insert(field::SMITHY_PROTOCOL, HeaderValue::from_static("rpc-v2-cbor"));
     }
     if service.is_some_and(|service| service.name == "lambda") {
         headers.insert(HeaderName::from_static("x-amz-executed-version"), HeaderValue::from_static("$LATEST"));
     }
     if service.is_some_and(|service| service.signing_name == "dynamodb") {
         headers.insert(SERVER, HeaderValue::from_static("Server"));
-        headers.insert(HeaderName::from_static("x-amz-crc32"), HeaderValue::from(crc32fast::hash(&body)));
+        headers.insert(field::AMZ_CRC32, HeaderValue::from(crc32fast::hash(&body)));
     }
-    insert(&mut headers, DATE, &stamp.http_date());
+    insert(&mut headers, DATE, stamp.http_date());
     headers.insert(CONTENT_LENGTH, HeaderValue::from(body.len()));
     SyntheticResponse { status: StatusCode::OK, headers, body: body.into() }
 }

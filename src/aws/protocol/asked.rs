@@ -36,9 +36,12 @@ fn has_reasons(shape: &ErrorShape) -> bool {
 }
 
 fn names_resource(member: &str) -> bool {
-    let name = member.to_ascii_lowercase();
-    name == "throttlingreasons"
-        || (name != "resourcetype" && ["name", "id", "resource"].iter().any(|end| name.ends_with(end)))
+    let is = |name: &str| member.eq_ignore_ascii_case(name);
+    let ends_with = |end: &str| {
+        let start = member.len().checked_sub(end.len());
+        start.and_then(|start| member.get(start..)).is_some_and(|found| found.eq_ignore_ascii_case(end))
+    };
+    is("throttlingreasons") || ["name", "id", "resource"].into_iter().any(ends_with)
 }
 
 /// DynamoDB takes four megabytes in a transaction; JSON makes more of binary values.

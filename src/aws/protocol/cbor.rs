@@ -1,11 +1,12 @@
 //! Smithy RPC v2 CBOR: the operation is in the path, the error's name in `__type` of a CBOR map.
 
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderValue};
 use minicbor::Encoder;
 use minicbor::encode::Error;
 
 use super::{Told, insert_usual, json, members};
 use crate::aws::catalog::{self, Service};
+use crate::aws::field;
 use crate::aws::quirk;
 use crate::aws::request::{Evidence, Found, Protocol};
 use crate::aws::why::Clue;
@@ -32,8 +33,8 @@ fn namespaced(shape: &str) -> Option<&'static Service> {
 
 /// A map of `__type` and the message. Without `smithy-protocol` clients reject the answer.
 pub(super) fn write(told: &Told<'_>, headers: &mut HeaderMap) -> Vec<u8> {
-    insert_usual(headers, "application/cbor", told);
-    headers.insert(HeaderName::from_static("smithy-protocol"), HeaderValue::from_static("rpc-v2-cbor"));
+    insert_usual(headers, const { HeaderValue::from_static("application/cbor") }, told);
+    headers.insert(field::SMITHY_PROTOCOL, HeaderValue::from_static("rpc-v2-cbor"));
     json::insert_query_code(told, headers);
     // Writing into memory cannot fail.
     map(told).unwrap_or_default()
@@ -45,7 +46,7 @@ fn map(told: &Told<'_>) -> Result<Vec<u8>, Error<std::convert::Infallible>> {
     let message = told.shape.and_then(|shape| shape.message_member).unwrap_or("message");
     out.map(2 + told.body_members().count() as u64)?
         .str("__type")?
-        .str(&format!("{namespace}#{}", json::type_name(told)))?;
+        .str(&[&*namespace, "#", json::type_name(told)].concat())?;
     out.str(message)?.str(&told.message)?;
     for member in told.body_members() {
         out.str(member.name)?;

@@ -1,11 +1,11 @@
 //! EC2's form of query errors: `<Response><Errors><Error>`, `RequestID` with a capital D. EC2 models no errors at all.
 
-use http::HeaderMap;
+use http::{HeaderMap, HeaderValue};
 
 use super::{Told, insert_usual, members, xml};
 
 pub(super) fn write(told: &Told<'_>, headers: &mut HeaderMap) -> Vec<u8> {
-    insert_usual(headers, "text/xml;charset=UTF-8", told);
+    insert_usual(headers, const { HeaderValue::from_static("text/xml;charset=UTF-8") }, told);
     let mut body = String::with_capacity(400);
     body.push_str("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Response><Errors><Error>");
     xml::element(&mut body, "Code", told.code);

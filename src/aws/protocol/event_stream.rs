@@ -12,7 +12,7 @@ mod interrupt;
 use aws_smithy_eventstream::frame::write_message_to;
 use aws_smithy_types::event_stream::{Header, HeaderValue as Value, Message};
 use http::header::DATE;
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, HeaderValue, StatusCode};
 
 pub use interrupt::{Interrupt, Passed};
 
@@ -73,7 +73,7 @@ pub fn broken_off(request: &AwsRequest, how: &Break, stamp: &Stamp) -> Option<Sy
     } else {
         insert_usual(&mut headers, STREAM, &told);
     }
-    insert(&mut headers, DATE, &stamp.http_date());
+    insert(&mut headers, DATE, stamp.http_date());
     let body = match initial_response(request.protocol) {
         Some(first) => [first, last].concat(),
         None => last,
@@ -119,7 +119,7 @@ fn frame(message: &Message) -> Option<Vec<u8>> {
     write_message_to(message, &mut frame).ok().map(|()| frame)
 }
 
-const STREAM: &str = "application/vnd.amazon.eventstream";
+const STREAM: HeaderValue = HeaderValue::from_static("application/vnd.amazon.eventstream");
 
 #[cfg(test)]
 mod tests {

@@ -8,6 +8,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use serde_json::Value;
 
 use super::{AwsError, Stamp, SyntheticResponse, Told, insert};
+use crate::aws::field;
 use crate::aws::quirk;
 use crate::aws::request::{AwsRequest, Reading};
 
@@ -36,7 +37,7 @@ pub fn error(request: &AwsRequest, error: &AwsError, stamp: &Stamp) -> Synthetic
     let told = Told::new(request, error, stamp);
     let mut headers = HeaderMap::with_capacity(8);
     let body = quirk::s3::write_late(&told, &mut headers);
-    insert(&mut headers, DATE, &stamp.http_date());
+    insert(&mut headers, DATE, stamp.http_date());
     headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
     SyntheticResponse { status: StatusCode::OK, headers, body: body.into() }
 }
@@ -46,11 +47,11 @@ pub fn function_error(failure: &FunctionError, stamp: &Stamp) -> SyntheticRespon
     let body = failure.payload.to_string();
     let mut headers = HeaderMap::with_capacity(8);
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    insert(&mut headers, HeaderName::from_static("x-amzn-requestid"), &stamp.uuid());
+    insert(&mut headers, field::AMZN_REQUEST_ID, stamp.uuid());
     let kind = if failure.handled { "Handled" } else { "Unhandled" };
     headers.insert(HeaderName::from_static("x-amz-function-error"), HeaderValue::from_static(kind));
     headers.insert(HeaderName::from_static("x-amz-executed-version"), HeaderValue::from_static("$LATEST"));
-    insert(&mut headers, DATE, &stamp.http_date());
+    insert(&mut headers, DATE, stamp.http_date());
     headers.insert(CONTENT_LENGTH, HeaderValue::from(body.len()));
     SyntheticResponse { status: StatusCode::OK, headers, body: body.into() }
 }

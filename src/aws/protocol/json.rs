@@ -1,15 +1,16 @@
 //! AWS JSON 1.0 and 1.1: the operation is in `X-Amz-Target`, the error's name in `__type`.
 
-use http::{HeaderMap, HeaderName};
+use http::{HeaderMap, HeaderValue};
 use serde::Serialize;
+use serde_json::Value;
 use smallvec::SmallVec;
 
 use super::{Told, insert, insert_usual};
 use crate::aws::catalog::{self, Service};
-use crate::aws::cut;
 use crate::aws::quirk;
 use crate::aws::request::{Evidence, Found, Head, Protocol, Reading};
 use crate::aws::why::Clue;
+use crate::aws::{cut, field};
 
 pub(in crate::aws) fn has_target(head: &Head<'_>) -> bool {
     head.headers.contains_key("x-amz-target")
@@ -62,12 +63,12 @@ pub(super) fn named_version(request: &Evidence<'_>) -> Option<Protocol> {
 }
 
 /// `{"__type":"namespace#Shape","message":"…"}`. 1.0 services name the shape with a namespace, 1.1 services without.
-pub(super) fn write(told: &Told<'_>, content_type: &'static str, headers: &mut HeaderMap) -> Vec<u8> {
+pub(super) fn write(told: &Told<'_>, content_type: HeaderValue, headers: &mut HeaderMap) -> Vec<u8> {
     insert_usual(headers, content_type, told);
     insert_query_code(told, headers);
     let mut body = Object::new();
-    match told.service.filter(|_| content_type.ends_with("1.0")) {
-        Some(service) => body.text("__type", &(quirk::namespace(service) + "#" + type_name(told))),
+    match told.service.filter(|_| told.request.protocol == Protocol::Json10) {
+        Some(service) => body.text("__type", &[&*quirk::namespace(service), "#", type_name(told)].concat()),
         None => body.text("__type", type_name(told)),
     }
     body.members(told);
@@ -85,7 +86,7 @@ pub(super) fn type_name<'a>(told: &Told<'a>) -> &'a str {
 pub(super) fn insert_query_code(told: &Told<'_>, headers: &mut HeaderMap) {
     if told.service.is_some_and(|service| service.query_compatible) {
         let code = if told.request.query_mode { quirk::query_code(told) } else { told.code_on_the_wire() };
-        insert(headers, HeaderName::from_static("x-amzn-query-error"), &[code, told.side()].join(";"));
+        insert(headers, field::AMZN_QUERY_ERROR, [code, told.side()].join(";"));
     }
 }
 
@@ -94,26 +95,74 @@ pub(super) struct Object(Vec<u8>);
 
 impl Object {
     pub(super) fn new() -> Self {
-        Self(Vec::with_capacity(512))
+        let mut object = Self(Vec::with_capacity(512));
+        object.0.push(b'{');
+        object
     }
 
     pub(super) fn text(&mut self, name: &str, value: &str) {
-        self.value(name, value);
-    }
-
-    fn value(&mut self, name: &str, value: &(impl Serialize + ?Sized)) {
-        self.0.push(if self.0.is_empty() { b'{' } else { b',' });
-        // Writing into memory cannot fail.
-        let _ = serde_json::to_writer(&mut self.0, name);
-        self.0.push(b':');
-        let _ = serde_json::to_writer(&mut self.0, value);
+        self.name(name);
+        self.string(value);
     }
 
     /// What stands beside the message.
     pub(super) fn members(&mut self, told: &Told<'_>) {
         for member in told.body_members() {
-            self.value(member.name, &*member.value);
+            self.name(member.name);
+            self.value(&member.value);
         }
+    }
+
+    fn name(&mut self, name: &str) {
+        self.part();
+        self.string(name);
+        self.0.push(b':');
+    }
+
+    /// Parts what comes from what stands before it.
+    fn part(&mut self) {
+        if !self.0.ends_with(b"{") && !self.0.ends_with(b"[") {
+            self.0.push(b',');
+        }
+    }
+
+    fn value(&mut self, value: &Value) {
+        match value {
+            Value::String(text) => self.string(text),
+            Value::Array(items) => {
+                self.0.push(b'[');
+                for item in items {
+                    self.part();
+                    self.value(item);
+                }
+                self.0.push(b']');
+            }
+            Value::Object(members) => {
+                self.0.push(b'{');
+                for (name, member) in members {
+                    self.name(name);
+                    self.value(member);
+                }
+                self.0.push(b'}');
+            }
+            other => self.escaped(other),
+        }
+    }
+
+    /// Nearly no text has anything in it to escape.
+    fn string(&mut self, text: &str) {
+        if text.bytes().fold(true, |plain, byte| plain & (byte >= b' ') & !matches!(byte, b'"' | b'\\')) {
+            self.0.push(b'"');
+            self.0.extend_from_slice(text.as_bytes());
+            self.0.push(b'"');
+        } else {
+            self.escaped(text);
+        }
+    }
+
+    fn escaped(&mut self, value: &(impl Serialize + ?Sized)) {
+        // Writing into memory cannot fail.
+        let _ = serde_json::to_writer(&mut self.0, value);
     }
 
     /// The message, spelled as the shape spells it.

@@ -56,8 +56,9 @@ fn plausible(member: &Member, told: &Told<'_>) -> Option<Value> {
     if let Some(value) = member.value {
         return Some(value.into());
     }
-    let name: String =
-        member.name.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase()).collect();
+    let letters = member.name.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase());
+    let mut name = CompactString::with_capacity(member.name.len());
+    name.extend(letters);
     let known = match member.kind {
         MemberKind::Boolean if name == "canretry" => {
             Some(told.shape.is_some_and(|shape| shape.retryable || shape.fault).into())

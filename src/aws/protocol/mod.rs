@@ -45,7 +45,7 @@ pub use members::Given;
 
 use super::catalog::{ErrorShape, Operation, Service};
 use super::request::{AwsRequest, Protocol, Reading};
-use super::{idiom, quirk};
+use super::{field, idiom, quirk};
 
 /// An error as AWS names it, before it is written in a protocol.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -122,15 +122,15 @@ pub fn synthesize(request: &AwsRequest, error: &AwsError, stamp: &Stamp) -> Synt
         (Protocol::Http, "imds") => quirk::imds::write(&told, &mut headers),
         (Protocol::Http, _) => quirk::container_credentials::write(&told, &mut headers),
         (Protocol::Ec2, _) => ec2::write(&told, &mut headers),
-        (Protocol::Json10, _) => json::write(&told, "application/x-amz-json-1.0", &mut headers),
-        (Protocol::Json11, _) => json::write(&told, "application/x-amz-json-1.1", &mut headers),
+        (Protocol::Json10, _) => json::write(&told, JSON_1_0, &mut headers),
+        (Protocol::Json11, _) => json::write(&told, JSON_1_1, &mut headers),
         (Protocol::Query, _) => query::write(&told, &mut headers),
         (Protocol::RestJson, _) => rest_json::write(&told, &mut headers),
         (Protocol::RestXml, _) => rest_xml::write(&told, &mut headers),
     };
     told.insert_header_members(&mut headers);
     let body = if request.head_only { Vec::new() } else { body };
-    insert(&mut headers, DATE, &stamp.http_date());
+    insert(&mut headers, DATE, stamp.http_date());
     quirk::dynamodb::finish(&told, &body, &mut headers);
     if !request.head_only {
         headers.insert(CONTENT_LENGTH, HeaderValue::from(body.len()));
@@ -189,7 +189,7 @@ impl<'a> Told<'a> {
     fn insert_header_members(&self, headers: &mut HeaderMap) {
         for member in self.members.iter().filter(|member| member.in_header) {
             if let Ok(name) = HeaderName::try_from(member.name) {
-                insert(headers, name, &members::text(&member.value));
+                insert(headers, name, &*members::text(&member.value));
             }
         }
     }
@@ -238,16 +238,19 @@ fn status(code: u16) -> Option<StatusCode> {
 }
 
 /// Sets a header whose value comes from outside; what cannot be a header value is left out.
-pub(super) fn insert(headers: &mut HeaderMap, name: HeaderName, value: &str) {
-    if let Ok(value) = HeaderValue::from_str(value) {
+pub(super) fn insert(headers: &mut HeaderMap, name: HeaderName, value: impl TryInto<HeaderValue>) {
+    if let Ok(value) = value.try_into() {
         headers.insert(name, value);
     }
 }
 
+const JSON_1_0: HeaderValue = HeaderValue::from_static("application/x-amz-json-1.0");
+const JSON_1_1: HeaderValue = HeaderValue::from_static("application/x-amz-json-1.1");
+
 /// The content type and the request id, under the name that all services but S3 use.
-fn insert_usual(headers: &mut HeaderMap, content_type: &'static str, told: &Told<'_>) {
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
-    insert(headers, HeaderName::from_static("x-amzn-requestid"), &told.request_id);
+fn insert_usual(headers: &mut HeaderMap, content_type: HeaderValue, told: &Told<'_>) {
+    headers.insert(CONTENT_TYPE, content_type);
+    insert(headers, field::AMZN_REQUEST_ID, &told.request_id);
 }
 
 #[cfg(test)]

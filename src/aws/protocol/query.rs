@@ -105,7 +105,7 @@ fn speakers() -> &'static [&'static Service] {
 
 /// `<ErrorResponse xmlns="…"><Error><Type/><Code/><Message/></Error><RequestId/></ErrorResponse>`
 pub(super) fn write(told: &Told<'_>, headers: &mut HeaderMap) -> Vec<u8> {
-    insert_usual(headers, "text/xml", told);
+    insert_usual(headers, xml::CONTENT_TYPE, told);
     let mut body = String::with_capacity(400);
     error_response(told, &mut body);
     body.into_bytes()

@@ -3,11 +3,11 @@
 
 use http::HeaderMap;
 
-use super::{Told, insert_usual, query};
+use super::{Told, insert_usual, query, xml};
 use crate::aws::quirk;
 
 pub(super) fn write(told: &Told<'_>, headers: &mut HeaderMap) -> Vec<u8> {
-    insert_usual(headers, "text/xml", told);
+    insert_usual(headers, xml::CONTENT_TYPE, told);
     if told.service.is_some_and(|service| service.name == "s3control") {
         quirk::s3::insert_ids(told, headers);
     }

@@ -12,25 +12,23 @@ impl Stamp {
 
     /// A random UUID, the form of most services' request ids.
     pub(in crate::aws) fn uuid(&self) -> String {
-        let id = (self.id & !(0xf << 76) & !(0x3 << 62)) | (0x4 << 76) | (0x2 << 62);
-        let mut out = String::with_capacity(36);
-        for (at, byte) in id.to_be_bytes().into_iter().enumerate() {
-            if matches!(at, 4 | 6 | 8 | 10) {
-                out.push('-');
-            }
-            for digit in [byte >> 4, byte & 0xf] {
-                out.push(char::from(b"0123456789abcdef"[usize::from(digit)]));
-            }
+        let mut id = (self.id & !(0xf << 76) & !(0x3 << 62)) | (0x4 << 76) | (0x2 << 62);
+        let mut out = *b"........-....-....-....-............";
+        for digit in out.iter_mut().rev().filter(|digit| **digit != b'-') {
+            *digit = b"0123456789abcdef"[usize::from((id & 0xf).to_le_bytes()[0])];
+            id >>= 4;
         }
-        out
+        ascii(out.to_vec())
     }
 
     /// `length` characters of an alphabet whose length divides 256.
-    pub(in crate::aws) fn text(&self, alphabet: &[u8], length: usize) -> String {
-        let mut out = String::with_capacity(length);
-        let bytes = (0..).flat_map(|at| self.random(at).to_le_bytes());
-        out.extend(bytes.take(length).map(|byte| char::from(alphabet[usize::from(byte) % alphabet.len()])));
-        out
+    pub(in crate::aws) fn text<const N: usize>(&self, alphabet: &[u8; N], length: usize) -> String {
+        let mut out = Vec::with_capacity(length.next_multiple_of(8));
+        for at in 0..length.div_ceil(8) {
+            out.extend(self.random(at as u64).to_le_bytes().map(|byte| alphabet[usize::from(byte) % N]));
+        }
+        out.truncate(length);
+        ascii(out)
     }
 
     /// More random bits than the stamp has: splitmix64 over both of its halves.
@@ -42,6 +40,10 @@ impl Stamp {
         z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         z ^ (z >> 31)
     }
+}
+
+fn ascii(letters: Vec<u8>) -> String {
+    String::from_utf8(letters).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -2,11 +2,16 @@
 
 use std::borrow::Cow;
 
+use http::HeaderValue;
 use quick_xml::escape::escape;
+
+/// Of errors that are no service's own form.
+pub(super) const CONTENT_TYPE: HeaderValue = HeaderValue::from_static("text/xml");
 
 /// `<name>text</name>`, the text escaped. Characters that XML 1.0 cannot hold are left out: a client's parser would reject the body.
 pub(in crate::aws) fn element(out: &mut String, name: &str, text: &str) {
-    let plain = text.bytes().all(|b| matches!(b, b' '..=b'~') && !matches!(b, b'"' | b'&' | b'\'' | b'<' | b'>'));
+    let is_plain = |b: u8| matches!(b, b' '..=b'~') & !matches!(b, b'"' | b'&' | b'\'' | b'<' | b'>');
+    let plain = text.bytes().fold(true, |plain, byte| plain & is_plain(byte));
     let text = if plain { Cow::Borrowed(text) } else { escaped(text) };
     for part in ["<", name, ">", &text, "</", name, ">"] {
         out.push_str(part);

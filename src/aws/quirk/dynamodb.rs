@@ -1,11 +1,12 @@
 //! DynamoDB: long request ids, a dated namespace, a checksum of every body, and errors that tell which item or table is meant.
 
 use http::header::SERVER;
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderValue};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::{Value, json};
 
+use crate::aws::field;
 use crate::aws::partition;
 use crate::aws::protocol::{Stamp, Told};
 use crate::aws::request::AwsRequest;
@@ -61,9 +62,9 @@ pub(super) fn completed(told: &Told<'_>, name: &str, given: &Value) -> Option<Va
 /// Whether reads or writes exceeded the table's capacity, and which table's, where that is known.
 fn throttling_reasons(told: &Told<'_>) -> Option<Value> {
     let verb = told.operation?.name;
-    let reads = ["Get", "Query", "Scan"].iter().any(|read| verb.contains(read));
-    let side = if reads { "Read" } else { "Write" };
-    let mut reason = json!({"reason": format!("Table{side}ProvisionedThroughputExceeded")});
+    let reads = ["BatchGet", "Get", "Query", "Scan", "TransactGet"].iter().any(|read| verb.starts_with(read));
+    let side = if reads { "TableReadProvisionedThroughputExceeded" } else { "TableWriteProvisionedThroughputExceeded" };
+    let mut reason = json!({"reason": side});
     if let Some(table) = table(told) {
         reason["resource"] = table.into();
     }
@@ -75,7 +76,7 @@ fn table(told: &Told<'_>) -> Option<String> {
         return None;
     };
     let partition = partition::of_region(region);
-    Some(format!("arn:{partition}:dynamodb:{region}:{account}:table/{}", table.name))
+    Some(["arn:", partition, ":dynamodb:", region, ":", account, ":table/", &table.name].concat())
 }
 
 /// A canceled transaction's message lists the codes of its reasons.
@@ -107,7 +108,7 @@ pub(in crate::aws) fn finish(told: &Told<'_>, body: &[u8], headers: &mut HeaderM
         return;
     }
     headers.insert(SERVER, HeaderValue::from_static("Server"));
-    headers.insert(HeaderName::from_static("x-amz-crc32"), HeaderValue::from(crc32fast::hash(body)));
+    headers.insert(field::AMZ_CRC32, HeaderValue::from(crc32fast::hash(body)));
 }
 
 /// DynamoDB takes no transaction of more.

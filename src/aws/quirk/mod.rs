@@ -10,18 +10,23 @@ pub(super) mod s3;
 pub(super) mod sdb;
 mod sqs;
 
+use std::borrow::Cow;
+
 use serde_json::Value;
 
 use super::catalog::Service;
 use super::protocol::{Stamp, Told};
 
 /// The namespace of a service's shapes in `__type`: Smithy's, `com.amazonaws.` and the service id.
-pub(super) fn namespace(service: &Service) -> String {
+pub(super) fn namespace(service: &Service) -> Cow<'static, str> {
     match service.name {
-        "dynamodb" | "dynamodbstreams" => dynamodb::NAMESPACE.to_owned(),
+        "dynamodb" | "dynamodbstreams" => dynamodb::NAMESPACE.into(),
         _ => {
             let id = service.id.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase());
-            "com.amazonaws.".chars().chain(id).collect()
+            let mut namespace = String::with_capacity("com.amazonaws.".len() + service.id.len());
+            namespace.push_str("com.amazonaws.");
+            namespace.extend(id);
+            namespace.into()
         }
     }
 }

@@ -1,12 +1,13 @@
 //! S3: hosts that hold a bucket, queries that name an operation outright, and errors in a form of their own.
 
 use http::header::{CONNECTION, CONTENT_TYPE, SERVER};
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderValue};
 use serde_json::Value;
 use smallvec::{SmallVec, smallvec};
 
 use crate::aws::catalog::{self, Service};
 use crate::aws::endpoint::{Endpoint, is_region};
+use crate::aws::field;
 use crate::aws::protocol::{Stamp, Told, insert, members, xml};
 use crate::aws::request::{Evidence, Reading};
 use crate::aws::uri::Target;
@@ -150,8 +151,8 @@ pub(super) fn text(code: &str) -> Option<&'static str> {
 /// `x-amz-request-id` and `x-amz-id-2`, which S3 Control sends beside the usual id.
 pub(in crate::aws) fn insert_ids(told: &Told<'_>, headers: &mut HeaderMap) -> String {
     let host_id = host_id(told.stamp);
-    insert(headers, HeaderName::from_static("x-amz-request-id"), &request_id(told.stamp));
-    insert(headers, HeaderName::from_static("x-amz-id-2"), &host_id);
+    insert(headers, field::AMZ_REQUEST_ID, request_id(told.stamp));
+    insert(headers, field::AMZ_ID_2, &host_id);
     host_id
 }
 

@@ -29,10 +29,9 @@ impl<'w> Finds<'w> {
         Self { ways, names: ways.iter().map(|_| Names::new()).collect() }
     }
 
-    /// The way that begins with this member: where its names go, and the path below the member.
-    fn at(&mut self, member: &str) -> Option<(&mut Names, Step<'w>)> {
-        let mut ways = self.ways.iter().zip(&mut self.names);
-        ways.find_map(|(way, names)| Some((names, below(way, member)?)))
+    /// Which way begins with this member, and the path below the member.
+    fn at(&self, member: &str) -> Option<(usize, Step<'w>)> {
+        self.ways.iter().enumerate().find_map(|(at, way)| Some((at, below(way, member)?)))
     }
 
     /// Whether nothing better can come.
@@ -157,9 +156,9 @@ pub(super) fn xml(prefix: &[u8], ways: &[Way]) -> Names {
             Ok(Event::Text(piece)) if depth == 2 => text.push_str(&piece),
             Ok(Event::End(_)) => {
                 if depth == 2
-                    && let Some((names, _)) = finds.at(&field)
+                    && let Some((at, _)) = finds.at(&field)
                 {
-                    push(names, text.trim());
+                    push(&mut finds.names[at], text.trim());
                 }
                 depth = depth.saturating_sub(1);
             }

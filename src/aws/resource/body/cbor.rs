@@ -18,7 +18,7 @@ fn cbor_top(input: &mut Decoder<'_>, finds: &mut Finds<'_>) -> Read {
     let mut left = input.map()?;
     while more(input, &mut left)? {
         match finds.at(input.str()?) {
-            Some((names, step)) => cbor_value(input, step, names)?,
+            Some((at, step)) => cbor_value(input, step, &mut finds.names[at])?,
             None => input.skip()?,
         }
         if finds.is_settled() {

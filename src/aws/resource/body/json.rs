@@ -1,9 +1,8 @@
 //! Names out of JSON.
 
-use std::borrow::Cow;
 use std::fmt;
 
-use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use super::{Finds, Names, Step, Way, push};
 
@@ -28,16 +27,39 @@ impl<'de> Visitor<'de> for Top<'_, '_> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
-        while let Some(key) = map.next_key::<Cow<'_, str>>()? {
-            match self.0.at(&key) {
-                Some((names, step)) => map.next_value_seed(Value { names, step })?,
+        while let Some(way) = map.next_key_seed(Key(|key: &str| self.0.at(key)))? {
+            match way {
+                Some((at, step)) => map.next_value_seed(Value { names: &mut self.0.names[at], step })?,
                 None => map.next_value::<IgnoredAny>().map(drop)?,
             }
             if self.0.is_settled() {
-                return Err(A::Error::custom("found"));
+                break;
             }
         }
         Ok(())
+    }
+}
+
+/// A key, as what is made of it.
+struct Key<F>(F);
+
+impl<'de, T, F: FnOnce(&str) -> T> DeserializeSeed<'de> for Key<F> {
+    type Value = T;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<T, D::Error> {
+        deserializer.deserialize_str(self)
+    }
+}
+
+impl<T, F: FnOnce(&str) -> T> Visitor<'_> for Key<F> {
+    type Value = T;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a key")
+    }
+
+    fn visit_str<E>(self, key: &str) -> Result<T, E> {
+        Ok((self.0)(key))
     }
 }
 
@@ -79,12 +101,15 @@ impl<'de> Visitor<'de> for Value<'_, '_> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
-        while let Some(key) = map.next_key::<Cow<'_, str>>()? {
-            if matches!(self.step, Step::Keys) {
-                push(self.names, &key);
+        let Value { names, step } = self;
+        while let Some(below) = map.next_key_seed(Key(|key: &str| {
+            if matches!(step, Step::Keys) {
+                push(names, key);
             }
-            match self.step.into(&key) {
-                Some(step) => map.next_value_seed(Value { names: &mut *self.names, step })?,
+            step.into(key)
+        }))? {
+            match below {
+                Some(step) => map.next_value_seed(Value { names: &mut *names, step })?,
                 None => map.next_value::<IgnoredAny>().map(drop)?,
             }
         }
