@@ -115,7 +115,11 @@ mod tests {
                     told.changed().await.unwrap();
                 }
             }));
-            std::thread::spawn(move || (1..=20).for_each(|n| drop(tell.send_replace(n))));
+            std::thread::spawn(move || {
+                (1..=20).for_each(|n| {
+                    tell.send_replace(n);
+                })
+            });
             tokio::time::timeout(std::time::Duration::from_secs(10), waited).await.unwrap().unwrap();
         }
     }
