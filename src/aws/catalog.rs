@@ -77,7 +77,8 @@ pub struct Operation {
     pub deprecated: bool,
     /// What may name the resource it is about, beside the labels of the route; in the model's order.
     pub inputs: Vec<Input>,
-    errors: &'static str,
+    /// Which of its service's errors it models, ascending.
+    errors: Vec<u16>,
     /// The exceptions in an answer that is an event stream: `member:ALIAS`, parted by commas.
     stream: Option<&'static str>,
     /// Whether the request is an event stream too.
@@ -274,13 +275,12 @@ impl Service {
 
     /// The errors that one of its operations models, sorted by name.
     pub fn errors_of(&'static self, operation: &'static Operation) -> impl Iterator<Item = &'static ErrorShape> {
-        self.errors().iter().filter(|error| operation.models(error))
+        operation.errors.iter().filter_map(|number| self.errors().get(usize::from(*number)))
     }
 
     /// The error of this wire code or shape name among those that an operation models.
-    pub fn error_of(&'static self, operation: &Operation, code: &str) -> Option<&'static ErrorShape> {
-        let named = |error: &&ErrorShape| error.code == code || error.name == code;
-        self.errors().iter().filter(named).find(|error| operation.models(error))
+    pub fn error_of(&'static self, operation: &'static Operation, code: &str) -> Option<&'static ErrorShape> {
+        self.errors_of(operation).find(|error| error.code == code || error.name == code)
     }
 
     /// The member of an operation's event stream under which an exception comes, by its wire code, shape name or the member itself.
@@ -312,8 +312,10 @@ impl Service {
     }
 
     fn contents(&'static self) -> &'static Contents {
-        let own = || self.deflated.0.get(self.deflated.1.clone()).unwrap_or_default();
-        self.contents.get_or_init(|| parse::contents(own()))
+        self.contents.get_or_init(|| {
+            let (all, own) = &self.deflated;
+            parse::contents(all.get(own.clone()).unwrap_or_default())
+        })
     }
 }
 
@@ -324,11 +326,6 @@ impl fmt::Debug for Service {
 }
 
 impl Operation {
-    /// Whether it models an error of its service.
-    fn models(&self, error: &ErrorShape) -> bool {
-        self.errors.as_bytes().split(|byte| *byte == b',').any(|alias| alias == error.alias.as_bytes())
-    }
-
     /// Whether its request is an event stream, which goes on while the answer does.
     pub fn converses(&self) -> bool {
         self.converses

@@ -102,16 +102,11 @@ pub(super) fn contents(deflated: &[u8]) -> Contents {
     let inflated = DeflateDecoder::new(deflated).read_to_string(&mut text);
     debug_assert!(inflated.is_ok(), "{inflated:?}");
     let text: &'static str = Box::leak(text.into_boxed_str());
-    let mut found = Contents { operations: Vec::new(), errors: Vec::new() };
-    for line in text.lines() {
-        let mut fields = line.split('\t');
-        match fields.next() {
-            Some("e") => found.errors.push(parse_error(fields)),
-            Some("o") => found.operations.push(parse_operation(fields)),
-            _ => {}
-        }
-    }
-    found
+    let lines = |kind| text.lines().filter_map(move |line| line.strip_prefix(kind)).map(|line| line.split('\t'));
+    let errors: Vec<ErrorShape> = lines("e\t").map(parse_error).collect();
+    let mut aliases: Vec<(&str, u16)> = errors.iter().map(|error| error.alias).zip(0..).collect();
+    aliases.sort_unstable();
+    Contents { operations: lines("o\t").map(|fields| parse_operation(fields, &aliases)).collect(), errors }
 }
 
 fn parse_error(mut fields: impl Iterator<Item = &'static str>) -> ErrorShape {
@@ -167,7 +162,8 @@ fn member(field: &'static str) -> Option<Member> {
     (place != "status").then_some(Member { name, kind, in_header: place == "header", is_required, value })
 }
 
-fn parse_operation(fields: impl Iterator<Item = &'static str>) -> Operation {
+/// `aliases`: those of the service's errors with their numbers, sorted.
+fn parse_operation(fields: impl Iterator<Item = &'static str>, aliases: &[(&str, u16)]) -> Operation {
     let mut fields = fields.peekable();
     let mut operation = Operation {
         name: fields.next().unwrap_or_default(),
@@ -178,7 +174,7 @@ fn parse_operation(fields: impl Iterator<Item = &'static str>) -> Operation {
         unsigned: false,
         deprecated: false,
         inputs: Vec::new(),
-        errors: "",
+        errors: Vec::new(),
         stream: None,
         converses: false,
         ways: OnceLock::new(),
@@ -191,7 +187,11 @@ fn parse_operation(fields: impl Iterator<Item = &'static str>) -> Operation {
             "h" => operation.required_headers = list(value).collect(),
             "prefix" => operation.host_prefix = Some(value),
             "auth" => operation.unsigned = value == "none",
-            "e" => operation.errors = value,
+            "e" => {
+                let number = |alias| aliases.binary_search_by_key(&alias, |(known, _)| *known).ok();
+                operation.errors = list(value).filter_map(number).map(|at| aliases[at].1).collect();
+                operation.errors.sort_unstable();
+            }
             "stream" => operation.stream = Some(value),
             "converses" => operation.converses = true,
             "deprecated" => operation.deprecated = true,

@@ -94,7 +94,7 @@ pub enum Known {
 }
 
 /// What is known about a code (or shape name) of this operation; without an operation, of the service.
-pub fn known_error(service: &'static Service, operation: Option<&Operation>, code: &str) -> Known {
+pub fn known_error(service: &'static Service, operation: Option<&'static Operation>, code: &str) -> Known {
     if let Some(shape) = operation.and_then(|operation| service.error_of(operation, code)) {
         return Known::ByOperation(shape);
     }
