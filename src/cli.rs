@@ -25,7 +25,7 @@ pub struct Cli {
     /// Say more: -v one line an exchange, -vv what happens on connections.
     #[arg(short, long, global = true, action = ArgAction::Count)]
     pub verbose: u8,
-    /// Say this much instead: error, warn, info, debug or trace; SQUALL_LOG takes a tracing filter.
+    /// Say this much instead: error, warn, info, debug or trace; SQUALL_LOG takes levels by target (`squall=debug,h2=info`).
     #[arg(long, global = true, value_enum, value_name = "LEVEL", env = "SQUALL_LOG_LEVEL")]
     #[arg(hide_possible_values = true, hide_env_values = true)]
     pub log_level: Option<Level>,

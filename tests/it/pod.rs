@@ -84,7 +84,7 @@ fn the_image_holds_what_its_containers_need() {
     let minor =
         manifest.lines().find_map(|line| line.strip_prefix("rust-version = \"")).unwrap().rsplit_once('.').unwrap().0;
     assert!(file.contains(&format!("FROM rust:{minor}-")), "the compiler is older than rust-version");
-    for wanted in ["USER 4577:4577", "ca-certificates iptables", "--profile dist", "ENTRYPOINT [\"squall\"]"] {
+    for wanted in ["USER 4577:4577", "ca-certificates iptables", "deploy/guided.sh", "ENTRYPOINT [\"squall\"]"] {
         assert!(file.contains(wanted), "{wanted}");
     }
     let ignored = fs::read_to_string(deploy("Dockerfile.dockerignore")).unwrap();

@@ -1,0 +1,23 @@
+#!/usr/bin/env bash
+# deploy/guided.sh [CARGO OPTION…]: the `dist` build, guided by a profile of its own work. It builds twice: once with counters, which
+# deploy/train.sh puts through a day's work, and once with what they counted. Prints where the binary is. Needs what train.sh needs, and
+# rustup for LLVM's tools, unless they are there.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+host=$(rustc -vV | sed -n 's/^host: //p')
+out=$PWD/target/guided
+profdata=$(rustc --print sysroot)/lib/rustlib/$host/bin/llvm-profdata
+[ -x "$profdata" ] || rustup component add llvm-tools
+
+# Flags for the target alone: what runs while building is not counted.
+build() {
+    CARGO_TARGET_DIR=$out/$1 RUSTFLAGS="${RUSTFLAGS:-} $2" cargo build --profile dist --bin squall --target "$host" "${@:3}"
+}
+
+rm -rf "$out/counts"
+build counting "-Cprofile-generate=$out/counts" "$@"
+deploy/train.sh "$out/counting/$host/dist/squall"
+"$profdata" merge --output "$out/profile" "$out/counts"
+build final "-Cprofile-use=$out/profile" "$@"
+install -D "$out/final/$host/dist/squall" "$out/squall"
+echo "$out/squall"
