@@ -22,6 +22,13 @@ impl<T> Rewind<T> {
         stream
     }
 
+    /// Puts back what was read last; it comes before what is still to be read.
+    pub fn put_back(&mut self, read: Bytes) {
+        self.prefix =
+            if self.prefix.is_empty() { read } else { [read, std::mem::take(&mut self.prefix)].concat().into() };
+        self.let_go();
+    }
+
     /// Nothing left of the prefix may still be a hold on kilobytes, and a connection may live for hours.
     fn let_go(&mut self) {
         if self.prefix.is_empty() {
@@ -92,5 +99,17 @@ mod tests {
         stream.read_exact(&mut two).await.unwrap();
         stream.read_to_end(&mut all).await.unwrap();
         assert_eq!((&two, all.as_slice()), (b"ab", &b"cdef"[..]));
+    }
+
+    #[tokio::test]
+    async fn what_is_put_back_twice_comes_in_the_order_in_which_it_was_read() {
+        let mut stream = Rewind::new(Bytes::from_static(b"abc"), &b"def"[..]);
+        let (mut two, mut all) = ([0; 2], Vec::new());
+        stream.read_exact(&mut two).await.unwrap();
+        stream.put_back(Bytes::copy_from_slice(&two));
+        stream.read_to_end(&mut all).await.unwrap();
+        assert_eq!(all, b"abcdef");
+        stream.put_back(all.into());
+        assert_eq!(stream.read_u8().await.unwrap(), b'a');
     }
 }

@@ -33,8 +33,9 @@ use crate::net::sniff::{self, Hello, Speech};
 use crate::net::target::{Scheme, Target};
 use crate::net::tls;
 
-/// The client's stream with what was sniffed put back.
-type ClientStream = Rewind<ClientIo>;
+/// The client's stream with what was sniffed put back. All clients come on this one, or on TLS over it: each further type would have a
+/// copy of TLS and HTTP of its own.
+pub(super) type ClientStream = Rewind<ClientIo>;
 
 /// Serves one accepted connection to its end.
 pub async fn serve(proxy: Arc<Proxy>, arrival: Arrival) {
@@ -117,15 +118,13 @@ async fn hello<T: AsyncRead + Unpin>(
 }
 
 /// Speaks TLS as `name`, then HTTP inside it: HTTP/2 if client and far end both can.
-pub(super) async fn terminate<T>(
+pub(super) async fn terminate(
     proxy: Arc<Proxy>,
     mut connection: Connection,
-    mut io: T,
+    mut io: ClientStream,
     name: &HostName,
     hello: &Hello,
-) where
-    T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-{
+) {
     if let Some(ended) = approach::at_hello(&proxy, &connection, name) {
         connection.control.end(ended.ending);
         // Whoever reads next brings it about.
@@ -147,16 +146,13 @@ pub(super) async fn terminate<T>(
 }
 
 /// The TLS handshake; boxed, as the stream lives as long as the connection, in the future of whoever speaks on it.
-async fn shake_hands<T>(
+async fn shake_hands(
     proxy: &Proxy,
     connection: &Connection,
-    io: T,
+    io: ClientStream,
     name: &HostName,
     config: Arc<ServerConfig>,
-) -> Option<Box<TlsStream<T>>>
-where
-    T: AsyncRead + AsyncWrite + Unpin,
-{
+) -> Option<Box<TlsStream<ClientStream>>> {
     match waited(proxy, proxy.limits.head, TlsAcceptor::from(config).accept(io)).await {
         Ok(Ok(stream)) => return Some(Box::new(stream)),
         Ok(Err(e)) => refused(proxy, name, &e),
@@ -289,7 +285,7 @@ fn connected() -> Response<ResponseBody> {
 }
 
 /// Takes the stream back from hyper once the CONNECT is answered, and goes on with it.
-async fn upgraded<F>(request: Request<Incoming>, proceed: impl FnOnce(Rewind<ClientStream>) -> F)
+async fn upgraded<F>(request: Request<Incoming>, proceed: impl FnOnce(ClientStream) -> F)
 where
     F: Future<Output = ()>,
 {
@@ -299,16 +295,17 @@ where
     };
     match upgraded.downcast::<TokioIo<Served<ClientStream>>>() {
         Ok(parts) => {
-            let (stream, ahead) = parts.io.into_inner().into_parts();
-            let read = if ahead.is_empty() { parts.read_buf } else { [parts.read_buf, ahead].concat().into() };
-            proceed(Rewind::new(read, stream)).await;
+            let (mut stream, ahead) = parts.io.into_inner().into_parts();
+            stream.put_back(ahead);
+            stream.put_back(parts.read_buf);
+            proceed(stream).await;
         }
         Err(_) => tracing::error!("hyper gave back another stream than it was given"),
     }
 }
 
 /// Inside a CONNECT to AWS: TLS is terminated, HTTP is read, anything else is carried through.
-async fn intercept(proxy: Arc<Proxy>, mut connection: Connection, mut stream: Rewind<ClientStream>) {
+async fn intercept(proxy: Arc<Proxy>, mut connection: Connection, mut stream: ClientStream) {
     let Some(target) = connection.target.clone() else { return };
     let mut seen = BytesMut::new();
     // A tunnel that is given up for another protocol is one that no rule sees: never where only HTTP can be meant.
@@ -319,17 +316,19 @@ async fn intercept(proxy: Arc<Proxy>, mut connection: Connection, mut stream: Re
             let name = hello.server_name.as_deref().unwrap_or(&target.host);
             connection.target = Some(Arc::new(named(&target, name)));
             let name = HostName::parse(name);
-            terminate(proxy, connection, Rewind::new(seen.freeze(), stream), &name, &hello).await;
+            stream.put_back(seen.freeze());
+            terminate(proxy, connection, stream, &name, &hello).await;
         }
         Ok(Ok(Some(speech @ (Speech::Http1 | Speech::Http2)))) => {
             connection.target = Some(Arc::new(Target { scheme: Scheme::Http, ..(*target).clone() }));
-            speak_origin(proxy, connection, Rewind::new(seen.freeze(), stream), speech == Speech::Http2).await;
+            stream.put_back(seen.freeze());
+            speak_origin(proxy, connection, stream, speech == Speech::Http2).await;
         }
         Ok(Ok(None)) | Err(GivenUp::Stopping) => {}
         // Something else, or a client that waits for the server to speak first.
         Ok(Ok(Some(Speech::Other))) | Err(GivenUp::Late(_)) => {
             Sightings::count(&proxy.sightings.tunnels);
-            let stream = Rewind::new(seen.freeze(), stream);
+            stream.put_back(seen.freeze());
             Box::pin(Passage::open(&proxy, &connection, &target, None).carry(stream, None)).await;
         }
         Ok(Err(e)) => tracing::debug!("{} closed its tunnel to {target}: {e}", connection.client),
