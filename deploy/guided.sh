@@ -9,11 +9,16 @@ out=$PWD/target/guided
 profdata=$(rustc --print sysroot)/lib/rustlib/$host/bin/llvm-profdata
 [ -x "$profdata" ] || rustup component add llvm-tools
 
-# What was never run lies apart, so that it is not read from the disk with what was.
+# What was never run lies apart, so that it is not read from the disk with what was. Relocations are packed where the loader knows that
+# (glibc 2.36); as with every binary, an older glibc than that of the machine that built it may not do.
+layout=()
 case $host in
-*-linux-*) layout=(-Clink-arg=-Wl,-z,keep-text-section-prefix) ;;
-*) layout=() ;;
+*-linux-*) layout+=(-Clink-arg=-Wl,-z,keep-text-section-prefix) ;;
 esac
+glibc=$(getconf GNU_LIBC_VERSION 2>/dev/null | cut -d' ' -f2)
+if [ -n "$glibc" ] && printf '2.36\n%s\n' "$glibc" | sort --check --version-sort 2>/dev/null; then
+    layout+=(-Clink-arg=-Wl,-z,pack-relative-relocs)
+fi
 
 # Flags for the target alone: what runs while building is not counted.
 build() {

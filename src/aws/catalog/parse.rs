@@ -106,7 +106,10 @@ pub(super) fn contents(deflated: &[u8]) -> Contents {
     let errors: Vec<ErrorShape> = lines("e\t").map(parse_error).collect();
     let mut aliases: Vec<(&str, u16)> = errors.iter().map(|error| error.alias).zip(0..).collect();
     aliases.sort_unstable();
-    Contents { operations: lines("o\t").map(|fields| parse_operation(fields, &aliases)).collect(), errors }
+    // They stay: no room for more of them.
+    let mut operations = Vec::with_capacity(lines("o\t").count());
+    operations.extend(lines("o\t").map(|fields| parse_operation(fields, &aliases)));
+    Contents { operations, errors }
 }
 
 fn parse_error(mut fields: impl Iterator<Item = &'static str>) -> ErrorShape {
