@@ -35,7 +35,7 @@ use crate::net::tls;
 
 /// The client's stream with what was sniffed put back. All clients come on this one, or on TLS over it: each further type would have a
 /// copy of TLS and HTTP of its own.
-pub(super) type ClientStream = Rewind<ClientIo>;
+type ClientStream = Rewind<ClientIo>;
 
 /// Serves one accepted connection to its end.
 pub async fn serve(proxy: Arc<Proxy>, arrival: Arrival) {

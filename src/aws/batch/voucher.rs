@@ -114,7 +114,7 @@ mod tests {
             ("x-amz-checksum-sha1", "x"),
             ("x-amz-checksum-sha256", "x"),
             ("x-amz-content-sha256", "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"),
-            ("x-amz-sdk-checksum-algorithm", "field::AMZ_CRC32"),
+            ("x-amz-sdk-checksum-algorithm", "CRC32"),
             ("accept-encoding", "gzip"),
         ];
         let renewed = renewed(vouch, &fields);
