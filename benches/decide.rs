@@ -64,10 +64,10 @@ fn deciding(criterion: &mut Criterion) {
         of_others(10),
         of_others(100),
         of_others(1_000),
-        own("100 rules of the service, for other operations", |_| {
+        own("100 rules of the service, for other operations by wildcard", |_| {
             "match: {service: dynamodb, operation: [GetItem, 'Batch*']}, fault: throttle".to_owned()
         }),
-        own("100 rules of the service, for other tables", |n| {
+        own("100 rules of the service, for other tables by wildcard", |n| {
             format!("match: {{service: dynamodb, resource: 'table-{n}-*'}}, fault: throttle")
         }),
         own("100 rules that all fit and lose their dice", |_| {

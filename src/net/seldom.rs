@@ -46,10 +46,9 @@ impl<F: Future> Future for Seldom<F> {
             self.call.task.lock().unwrap_or_else(PoisonError::into_inner).clone_from(cx.waker());
         }
         // The task is known before this look: a call that comes after it wakes the task.
-        if !self.call.came.load(Ordering::Acquire) {
+        if !self.call.came.load(Ordering::Acquire) || !self.call.came.swap(false, Ordering::AcqRel) {
             return Poll::Pending;
         }
-        self.call.came.store(false, Ordering::Release);
         let Self { future, waker, .. } = &mut *self;
         future.as_mut().poll(&mut Context::from_waker(waker))
     }

@@ -2,7 +2,6 @@
 
 use http::{HeaderMap, HeaderValue};
 use serde::Serialize;
-use serde_json::Value;
 use smallvec::SmallVec;
 
 use super::{Told, insert, insert_usual};
@@ -109,44 +108,16 @@ impl Object {
     pub(super) fn members(&mut self, told: &Told<'_>) {
         for member in told.body_members() {
             self.name(member.name);
-            self.value(&member.value);
+            self.escaped(&*member.value);
         }
     }
 
     fn name(&mut self, name: &str) {
-        self.part();
-        self.string(name);
-        self.0.push(b':');
-    }
-
-    /// Parts what comes from what stands before it.
-    fn part(&mut self) {
-        if !self.0.ends_with(b"{") && !self.0.ends_with(b"[") {
+        if !self.0.ends_with(b"{") {
             self.0.push(b',');
         }
-    }
-
-    fn value(&mut self, value: &Value) {
-        match value {
-            Value::String(text) => self.string(text),
-            Value::Array(items) => {
-                self.0.push(b'[');
-                for item in items {
-                    self.part();
-                    self.value(item);
-                }
-                self.0.push(b']');
-            }
-            Value::Object(members) => {
-                self.0.push(b'{');
-                for (name, member) in members {
-                    self.name(name);
-                    self.value(member);
-                }
-                self.0.push(b'}');
-            }
-            other => self.escaped(other),
-        }
+        self.string(name);
+        self.0.push(b':');
     }
 
     /// Nearly no text has anything in it to escape.
