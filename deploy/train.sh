@@ -63,7 +63,7 @@ for _ in $(seq 100); do
 done
 stop
 # Starting is work too: what it takes must not pass for what is never run.
-for _ in $(seq 10); do
+for _ in $(seq 50); do
     rm "$work/near.ready"
     serve near --profile "$root/benches/rules.yaml" --upstream-ca "$work/far.pem"
     dynamodb 1 PutItem --http1.1

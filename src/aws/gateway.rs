@@ -28,9 +28,7 @@ pub fn page(status: StatusCode, head_only: bool, stamp: &Stamp) -> SyntheticResp
     );
     let mut headers = HeaderMap::with_capacity(5);
     headers.insert(SERVER, HeaderValue::from_static("awselb/2.0"));
-    if let Ok(date) = HeaderValue::from_str(&stamp.http_date()) {
-        headers.insert(DATE, date);
-    }
+    headers.insert(DATE, stamp.http_date());
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/html"));
     headers.insert(CONTENT_LENGTH, HeaderValue::from(body.len()));
     headers.insert(CONNECTION, HeaderValue::from_static("keep-alive"));

@@ -56,10 +56,8 @@ impl Recorded {
         *answer.status_mut() = self.status;
         *answer.headers_mut() = self.headers.clone();
         *answer.extensions_mut() = self.extensions.clone();
-        if let Some(date) = answer.headers_mut().get_mut(DATE)
-            && let Ok(now) = HeaderValue::try_from(stamp.http_date())
-        {
-            *date = now;
+        if let Some(date) = answer.headers_mut().get_mut(DATE) {
+            *date = stamp.http_date();
         }
         let Some(reading) = request.reading() else { return answer };
         let (id, host_id) = (quirk::request_id(reading.service, stamp), quirk::s3::host_id(stamp));

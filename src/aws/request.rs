@@ -152,7 +152,7 @@ pub const MOST_OF_BODY: usize = 16 << 10;
 /// Whether [`decode`] wants to see the beginning of the body: a form whose Action is not in the query.
 pub fn needs_body(head: &Head<'_>) -> bool {
     let content_type = || Field::of(head.headers, &CONTENT_TYPE);
-    query::takes_forms(head) && query::is_form(content_type()) && !json::has_target(head) && !query::has_action(head)
+    query::takes_forms(head) && !json::has_target(head) && query::is_form(content_type()) && !query::has_action(head)
 }
 
 /// Reads a request's head, and the beginning of its body where [`needs_body`] says so (else it may be empty).

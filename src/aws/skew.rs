@@ -3,7 +3,7 @@
 //! Services refuse what was signed too long before their own time, or too long after it: S3 and EC2 beyond 15 minutes, the others beyond 5.
 //! A URL that was signed beforehand is good for as long as it says. [`refusal`] takes the service's time as an argument.
 
-use http::header::DATE;
+use http::header::{DATE, HeaderValue};
 use jiff::fmt::rfc2822::DateTimeParser;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
@@ -70,7 +70,7 @@ pub fn moved(moment: Timestamp, by: SignedDuration) -> Timestamp {
 }
 
 /// A moment as the header field `Date` has it.
-pub fn http_date(date: Timestamp) -> String {
+pub fn http_date(date: Timestamp) -> HeaderValue {
     Stamp { date, id: 0 }.http_date()
 }
 

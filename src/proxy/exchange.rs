@@ -87,7 +87,7 @@ impl Exchange {
         match aws {
             Ok(aws) => {
                 note(entry, aws);
-                let early = aws.invocation.as_ref().and_then(|id| self.proxy.patience.early(id, clock::now()));
+                let early = aws.invocation.as_ref().and_then(|id| self.proxy.patience.early(id, self.started));
                 entry.early_us = early.map_or(0, micros);
             }
             Err(foreign) => entry.foreign = Some(CompactString::const_new(foreign.as_str())),

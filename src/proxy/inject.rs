@@ -140,10 +140,8 @@ async fn shaped(
         exchange.held_back(shape.first_byte);
         wait(shape.first_byte).await;
     }
-    if let Some((_, by)) = &shape.clock
-        && let Ok(date) = HeaderValue::try_from(skew::http_date(skew::moved(clock::wall(), *by)))
-    {
-        response.headers_mut().insert(DATE, date);
+    if let Some((_, by)) = &shape.clock {
+        response.headers_mut().insert(DATE, skew::http_date(skew::moved(clock::wall(), *by)));
     }
     let mut changes = changes(&mut exchange, &mut response, shape);
     changes.recast = interrupt::interrupt(&mut exchange, &mut response, shape, aws);

@@ -33,7 +33,7 @@ pub fn answer(request: &AwsRequest, body: &[u8], stamp: &Stamp) -> SyntheticResp
         headers.insert(SERVER, HeaderValue::from_static("Server"));
         headers.insert(field::AMZ_CRC32, HeaderValue::from(crc32fast::hash(&body)));
     }
-    insert(&mut headers, DATE, stamp.http_date());
+    headers.insert(DATE, stamp.http_date());
     headers.insert(CONTENT_LENGTH, HeaderValue::from(body.len()));
     SyntheticResponse { status: StatusCode::OK, headers, body: body.into() }
 }

@@ -16,7 +16,7 @@ use http::{HeaderMap, HeaderValue, StatusCode};
 
 pub use interrupt::{Interrupt, Passed};
 
-use super::{AwsError, Stamp, SyntheticResponse, Told, insert, insert_usual, json};
+use super::{AwsError, Stamp, SyntheticResponse, Told, insert_usual, json};
 use crate::aws::quirk;
 use crate::aws::request::{AwsRequest, Protocol};
 
@@ -73,7 +73,7 @@ pub fn broken_off(request: &AwsRequest, how: &Break, stamp: &Stamp) -> Option<Sy
     } else {
         insert_usual(&mut headers, STREAM, &told);
     }
-    insert(&mut headers, DATE, stamp.http_date());
+    headers.insert(DATE, stamp.http_date());
     let body = match initial_response(request.protocol) {
         Some(first) => [first, last].concat(),
         None => last,

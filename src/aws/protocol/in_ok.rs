@@ -37,7 +37,7 @@ pub fn error(request: &AwsRequest, error: &AwsError, stamp: &Stamp) -> Synthetic
     let told = Told::new(request, error, stamp);
     let mut headers = HeaderMap::with_capacity(8);
     let body = quirk::s3::write_late(&told, &mut headers);
-    insert(&mut headers, DATE, stamp.http_date());
+    headers.insert(DATE, stamp.http_date());
     headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
     SyntheticResponse { status: StatusCode::OK, headers, body: body.into() }
 }
@@ -51,7 +51,7 @@ pub fn function_error(failure: &FunctionError, stamp: &Stamp) -> SyntheticRespon
     let kind = if failure.handled { "Handled" } else { "Unhandled" };
     headers.insert(HeaderName::from_static("x-amz-function-error"), HeaderValue::from_static(kind));
     headers.insert(HeaderName::from_static("x-amz-executed-version"), HeaderValue::from_static("$LATEST"));
-    insert(&mut headers, DATE, stamp.http_date());
+    headers.insert(DATE, stamp.http_date());
     headers.insert(CONTENT_LENGTH, HeaderValue::from(body.len()));
     SyntheticResponse { status: StatusCode::OK, headers, body: body.into() }
 }

@@ -130,7 +130,7 @@ pub fn synthesize(request: &AwsRequest, error: &AwsError, stamp: &Stamp) -> Synt
     };
     told.insert_header_members(&mut headers);
     let body = if request.head_only { Vec::new() } else { body };
-    insert(&mut headers, DATE, stamp.http_date());
+    headers.insert(DATE, stamp.http_date());
     quirk::dynamodb::finish(&told, &body, &mut headers);
     if !request.head_only {
         headers.insert(CONTENT_LENGTH, HeaderValue::from(body.len()));

@@ -1,13 +1,24 @@
 //! Dates and request ids in the forms that AWS gives them.
 
+use std::cell::RefCell;
+
+use http::HeaderValue;
 use jiff::fmt::rfc2822::DateTimePrinter;
 
 use super::Stamp;
 
 impl Stamp {
-    /// `Sun, 01 Jun 2025 12:00:00 GMT` (RFC 9110, IMF-fixdate).
-    pub(in crate::aws) fn http_date(&self) -> String {
-        DateTimePrinter::new().timestamp_to_rfc9110_string(&self.date).unwrap_or_default()
+    /// `Sun, 01 Jun 2025 12:00:00 GMT` (RFC 9110, IMF-fixdate). Written once for all answers of a second.
+    pub(in crate::aws) fn http_date(&self) -> HeaderValue {
+        let second = self.date.as_second();
+        LAST_DATE.with_borrow_mut(|last| match last {
+            Some((of, written)) if *of == second => written.clone(),
+            _ => {
+                let text = DateTimePrinter::new().timestamp_to_rfc9110_string(&self.date).unwrap_or_default();
+                let written = HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static(""));
+                last.insert((second, written)).1.clone()
+            }
+        })
     }
 
     /// A random UUID, the form of most services' request ids.
@@ -23,9 +34,10 @@ impl Stamp {
 
     /// `length` characters of an alphabet whose length divides 256.
     pub(in crate::aws) fn text<const N: usize>(&self, alphabet: &[u8; N], length: usize) -> String {
-        let mut out = Vec::with_capacity(length.next_multiple_of(8));
-        for at in 0..length.div_ceil(8) {
-            out.extend(self.random(at as u64).to_le_bytes().map(|byte| alphabet[usize::from(byte) % N]));
+        let mut out = vec![0; length.next_multiple_of(8)];
+        for (eight, at) in out.chunks_exact_mut(8).zip(0..) {
+            let letters = self.random(at).to_le_bytes().map(|byte| alphabet[usize::from(byte) % N]);
+            eight.copy_from_slice(&letters);
         }
         out.truncate(length);
         ascii(out)
@@ -42,6 +54,11 @@ impl Stamp {
     }
 }
 
+thread_local! {
+    /// The second whose date was written last, and how it is written.
+    static LAST_DATE: RefCell<Option<(i64, HeaderValue)>> = const { RefCell::new(None) };
+}
+
 fn ascii(letters: Vec<u8>) -> String {
     String::from_utf8(letters).unwrap_or_default()
 }
@@ -54,8 +71,15 @@ mod tests {
 
     #[test]
     fn dates_are_those_of_http() {
-        let date: Timestamp = "2025-06-01T09:05:03Z".parse().unwrap();
-        assert_eq!(Stamp { date, id: 0 }.http_date(), "Sun, 01 Jun 2025 09:05:03 GMT");
+        for (date, wanted) in [
+            ("2025-06-01T09:05:03Z", "Sun, 01 Jun 2025 09:05:03 GMT"),
+            ("2025-06-01T09:05:03.999Z", "Sun, 01 Jun 2025 09:05:03 GMT"),
+            ("2025-06-01T09:05:04Z", "Sun, 01 Jun 2025 09:05:04 GMT"),
+            ("2025-06-01T09:05:03Z", "Sun, 01 Jun 2025 09:05:03 GMT"),
+        ] {
+            let date: Timestamp = date.parse().unwrap();
+            assert_eq!(Stamp { date, id: 0 }.http_date(), wanted);
+        }
     }
 
     #[test]
