@@ -3,7 +3,8 @@
 //! Everything that needs the time takes it as an argument or asks here; `clippy.toml` bans the other ways in. That keeps decisions
 //! replayable and lets a reader find every place where time comes in.
 
-use std::time::Instant;
+use std::cell::Cell;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
@@ -17,4 +18,43 @@ pub fn now() -> Instant {
 #[expect(clippy::disallowed_methods, reason = "the one place where wall-clock time comes in")]
 pub fn wall() -> Timestamp {
     Timestamp::now()
+}
+
+/// Both at the price of one: wall-clock time is read once a second, and goes by monotonic time in between.
+pub fn both() -> (Instant, Timestamp) {
+    let now = now();
+    let since = |(read, wall): (Instant, Timestamp)| {
+        let passed = now.duration_since(read);
+        (passed < READ_EVERY).then(|| wall.checked_add(passed).ok()).flatten()
+    };
+    let told = LAST_READ.get().and_then(since).unwrap_or_else(|| {
+        let wall = wall();
+        LAST_READ.set(Some((now, wall)));
+        wall
+    });
+    (now, told)
+}
+
+thread_local! {
+    /// When wall-clock time was read last, and what it was.
+    static LAST_READ: Cell<Option<(Instant, Timestamp)>> = const { Cell::new(None) };
+}
+
+/// So late a step of the wall clock is seen at most.
+const READ_EVERY: Duration = Duration::from_secs(1);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_clocks_tell_what_each_of_them_does() {
+        for _ in 0..1000 {
+            let (before, wall_before) = (now(), wall());
+            let (monotonic, told) = both();
+            let slack = Duration::from_millis(5);
+            assert!(before <= monotonic && monotonic <= now());
+            assert!(told >= wall_before.checked_sub(slack).unwrap() && told <= wall().checked_add(slack).unwrap());
+        }
+    }
 }

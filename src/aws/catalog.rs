@@ -2,7 +2,7 @@
 //!
 //! The facts are lines of text in `catalog.txt`, written by `catalog.py` (whose head documents the grammar) from botocore's models,
 //! and compiled in. They are read when first asked for: the service lines together, each service's operations and errors, which
-//! `build.rs` deflates, by themselves. Everything is a slice of that text, sorted bytewise and found by binary search.
+//! `build.rs` deflates, by themselves. Everything is a slice of that text, sorted bytewise; what each request asks for is found by its hash.
 //!
 //! ```
 //! use squall::aws::catalog;
@@ -18,9 +18,12 @@
 
 mod parse;
 
+use std::collections::HashMap;
 use std::fmt;
 use std::ops::Range;
 use std::sync::OnceLock;
+
+use foldhash::fast::RandomState;
 
 use super::request::Protocol;
 use super::resource::choice::{self, Way};
@@ -174,6 +177,8 @@ pub enum MemberKind {
 
 struct Contents {
     operations: Vec<Operation>,
+    /// Where the operation of a name stands.
+    by_name: HashMap<&'static str, u16, RandomState>,
     errors: Vec<ErrorShape>,
 }
 
@@ -213,16 +218,17 @@ pub fn service(name: &str) -> Option<&'static Service> {
 
 /// The services whose credential scopes name this, sorted by name; empty where none does.
 pub fn by_signing_name(name: &str) -> &'static [&'static Service] {
-    static BY_SIGNING_NAME: OnceLock<Vec<&'static Service>> = OnceLock::new();
-    let sorted = BY_SIGNING_NAME.get_or_init(|| sorted_by(|service| Some(service.signing_name)));
-    equal_range(sorted, name, |service| service.signing_name)
+    static BY_SIGNING_NAME: OnceLock<ServicesBy> = OnceLock::new();
+    BY_SIGNING_NAME
+        .get_or_init(|| services_by(|service| Some(service.signing_name)))
+        .get(name)
+        .map_or(&[], Vec::as_slice)
 }
 
 /// The services whose `X-Amz-Target` begins with this, sorted by name: one, but for Timestream's two.
 pub fn by_target_prefix(prefix: &str) -> &'static [&'static Service] {
-    static BY_TARGET_PREFIX: OnceLock<Vec<&'static Service>> = OnceLock::new();
-    let sorted = BY_TARGET_PREFIX.get_or_init(|| sorted_by(|service| service.target_prefix));
-    equal_range(sorted, prefix, |service| service.target_prefix.unwrap_or_default())
+    static BY_TARGET_PREFIX: OnceLock<ServicesBy> = OnceLock::new();
+    BY_TARGET_PREFIX.get_or_init(|| services_by(|service| service.target_prefix)).get(prefix).map_or(&[], Vec::as_slice)
 }
 
 /// DNS suffixes under which AWS serves APIs, sorted, without a leading dot.
@@ -252,8 +258,8 @@ impl Service {
 
     /// The operation of this name.
     pub fn operation(&'static self, name: &str) -> Option<&'static Operation> {
-        let operations = self.operations();
-        operations.binary_search_by(|o| o.name.cmp(name)).ok().map(|at| &operations[at])
+        let Contents { operations, by_name, .. } = self.contents();
+        operations.get(usize::from(*by_name.get(name)?))
     }
 
     /// All error shapes, sorted by name.
@@ -340,7 +346,7 @@ impl Operation {
 /// A name is a service's identity.
 impl PartialEq for Service {
     fn eq(&self, other: &Self) -> bool {
-        self.name == other.name
+        std::ptr::eq(self, other) || self.name == other.name
     }
 }
 
@@ -349,31 +355,23 @@ impl Eq for Service {}
 /// A name is an operation's identity among those of its service.
 impl PartialEq for Operation {
     fn eq(&self, other: &Self) -> bool {
-        self.name == other.name
+        std::ptr::eq(self, other) || self.name == other.name
     }
 }
 
 impl Eq for Operation {}
 
-fn sorted_by(key: fn(&Service) -> Option<&'static str>) -> Vec<&'static Service> {
-    let mut sorted: Vec<_> = services().iter().filter(|service| key(service).is_some()).collect();
-    sorted.sort_by_key(|service| key(service).map(by_length));
-    sorted
-}
+/// Services by a text that names them on the wire.
+type ServicesBy = HashMap<&'static str, Vec<&'static Service>, RandomState>;
 
-/// Texts in an order that the search for one of them mostly decides by their lengths.
-fn by_length(text: &str) -> (usize, &str) {
-    (text.len(), text)
-}
-
-fn equal_range(
-    sorted: &'static [&'static Service],
-    wanted: &str,
-    key: fn(&Service) -> &'static str,
-) -> &'static [&'static Service] {
-    let start = sorted.partition_point(|service| by_length(key(service)) < by_length(wanted));
-    let length = sorted[start..].iter().take_while(|service| key(service) == wanted).count();
-    &sorted[start..start + length]
+fn services_by(key: fn(&Service) -> Option<&'static str>) -> ServicesBy {
+    let mut found = ServicesBy::default();
+    for service in services() {
+        if let Some(text) = key(service) {
+            found.entry(text).or_insert_with(|| Vec::with_capacity(1)).push(service);
+        }
+    }
+    found
 }
 
 fn catalog() -> &'static Catalog {

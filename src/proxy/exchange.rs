@@ -64,12 +64,13 @@ struct Plans {
 impl Exchange {
     /// A request has come.
     pub fn open<B>(proxy: &Arc<Proxy>, connection: &Connection, request: &Request<B>) -> Self {
-        let mut entry = Entry::open(proxy.ledger.next_seq(), clock::wall(), connection.mode);
+        let (started, wall) = clock::both();
+        let mut entry = Entry::open(proxy.ledger.next_seq(), wall, connection.mode);
         entry.method = request.method().as_str().into();
         let near = Near::new(Arc::clone(&connection.control), request.version());
         Self {
             proxy: Arc::clone(proxy),
-            started: clock::now(),
+            started,
             sent: Arc::default(),
             near,
             holds: Holds::default(),

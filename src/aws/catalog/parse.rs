@@ -109,7 +109,8 @@ pub(super) fn contents(deflated: &[u8]) -> Contents {
     // They stay: no room for more of them.
     let mut operations = Vec::with_capacity(lines("o\t").count());
     operations.extend(lines("o\t").map(|fields| parse_operation(fields, &aliases)));
-    Contents { operations, errors }
+    let by_name = operations.iter().map(|operation| operation.name).zip(0..).collect();
+    Contents { operations, by_name, errors }
 }
 
 fn parse_error(mut fields: impl Iterator<Item = &'static str>) -> ErrorShape {
