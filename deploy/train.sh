@@ -62,10 +62,3 @@ for _ in $(seq 100); do
     dynamodb 1 GetItem --http1.1
 done
 stop
-# Starting is work too: what it takes must not pass for what is never run.
-for _ in $(seq 50); do
-    rm "$work/near.ready"
-    serve near --profile "$root/benches/rules.yaml" --upstream-ca "$work/far.pem"
-    dynamodb 1 PutItem --http1.1
-    stop
-done
