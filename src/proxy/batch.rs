@@ -58,7 +58,7 @@ impl Way<'_> {
         self,
         mut request: Request<Incoming>,
         mut ahead: Ahead,
-        mut exchange: Exchange,
+        mut exchange: Box<Exchange>,
     ) -> Answer {
         let rule = self.verdict.partly.as_ref();
         if !ahead.read_whole(&mut request, LARGEST).await {
@@ -108,7 +108,7 @@ impl Way<'_> {
     }
 
     /// As it came.
-    async fn pass(self, request: Request<Incoming>, ahead: Ahead, mut exchange: Exchange) -> Answer {
+    async fn pass(self, request: Request<Incoming>, ahead: Ahead, mut exchange: Box<Exchange>) -> Answer {
         match self.forward(request, ahead, &mut exchange).await {
             Ok(answer) => Ok(inject::answer(exchange, answer, self.verdict, Some(self.aws)).await),
             Err(why) => no_answer(exchange, why).await,
@@ -120,7 +120,7 @@ impl Way<'_> {
         self,
         request: Request<Incoming>,
         ahead: Ahead,
-        mut exchange: Exchange,
+        mut exchange: Box<Exchange>,
         batch: &Batch<'_>,
         reading: &Reading,
     ) -> Answer {
@@ -156,7 +156,7 @@ impl Way<'_> {
         self,
         request: Request<Incoming>,
         ahead: Ahead,
-        mut exchange: Exchange,
+        mut exchange: Box<Exchange>,
         alone: Option<(AwsRequest, Vec<u8>)>,
     ) -> Answer {
         let item = alone.and_then(|(aws, body)| {
@@ -179,7 +179,7 @@ impl Way<'_> {
         self,
         request: Request<Incoming>,
         ahead: Ahead,
-        mut exchange: Exchange,
+        mut exchange: Box<Exchange>,
         parted: &Parted<'_>,
     ) -> Answer {
         let Parted { rule, batch, reading, failed, failure } = *parted;
@@ -221,7 +221,7 @@ impl Way<'_> {
     async fn refuse(
         self,
         request: Request<Incoming>,
-        exchange: Exchange,
+        exchange: Box<Exchange>,
         rule: &RuleName,
         error: AwsError,
         body: &[u8],
@@ -229,11 +229,11 @@ impl Way<'_> {
         let mut aws = self.aws.clone();
         protocol::look_into(&mut aws, &head(self.addressed, &request), &error, body);
         let given = Given { rule, instead: &Instead::Error(error), aws: &aws, verdict: self.verdict };
-        inject::instead(self.proxy, exchange, &given, Some(request)).await
+        inject::instead(self.proxy, exchange, &given, &mut Some(request)).await
     }
 
     /// An answer without an error in which every item failed.
-    async fn answer(self, mut exchange: Exchange, rule: &RuleName, body: &[u8]) -> Answer {
+    async fn answer(self, mut exchange: Box<Exchange>, rule: &RuleName, body: &[u8]) -> Answer {
         let stamp = Stamp { date: clock::wall(), id: exchange.request_id() };
         let mut answer = inject::into_response(batch::answer(self.aws, body, &stamp));
         inject::mark(self.proxy, &mut answer, rule);

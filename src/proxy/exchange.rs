@@ -30,7 +30,7 @@ use crate::profile::{Holds, RuleName, Skip, Verdict};
 /// The body of every answer to a client; its end closes the exchange.
 pub type ExchangeBody = Watched<Exchange>;
 
-/// An exchange under way.
+/// An exchange under way. It changes hands often, and so lives in a box.
 pub struct Exchange {
     proxy: Arc<Proxy>,
     started: Instant,
@@ -63,12 +63,12 @@ struct Plans {
 
 impl Exchange {
     /// A request has come.
-    pub fn open<B>(proxy: &Arc<Proxy>, connection: &Connection, request: &Request<B>) -> Self {
+    pub fn open<B>(proxy: &Arc<Proxy>, connection: &Connection, request: &Request<B>) -> Box<Self> {
         let (started, wall) = clock::both();
         let mut entry = Entry::open(proxy.ledger.next_seq(), wall, connection.mode);
         entry.method = request.method().as_str().into();
         let near = Near::new(Arc::clone(&connection.control), request.version());
-        Self {
+        Box::new(Self {
             proxy: Arc::clone(proxy),
             started,
             sent: Arc::default(),
@@ -78,7 +78,7 @@ impl Exchange {
             plans: Plans::default(),
             entry: Some(Box::new(entry)),
             _under_way: proxy.exchanges.token(),
-        }
+        })
     }
 
     /// Where it goes and what it means is known.
@@ -204,7 +204,7 @@ impl Exchange {
     }
 
     /// There is an answer.
-    pub fn answered(self, response: Response<ResponseBody>) -> Response<ExchangeBody> {
+    pub fn answered(self: Box<Self>, response: Response<ResponseBody>) -> Response<ExchangeBody> {
         if let (Some(time), Some(id)) =
             (self.plans.retry_after, self.entry.as_ref().and_then(|e| e.invocation.as_ref()))
         {
@@ -216,12 +216,12 @@ impl Exchange {
     }
 
     /// Squall answered in its own name.
-    pub fn own_answer(self, response: Response<ResponseBody>) -> Response<ExchangeBody> {
+    pub fn own_answer(self: Box<Self>, response: Response<ResponseBody>) -> Response<ExchangeBody> {
         self.respond(response, Outcome::ProxyFailed, Some(Side::Proxy))
     }
 
     /// The upstream broke off instead of answering, and the client sees the same.
-    pub async fn unanswered(self, broken: &Broken) -> StreamReset {
+    pub async fn unanswered(self: Box<Self>, broken: &Broken) -> StreamReset {
         let ending = broken.as_seen_in(self.near.version());
         // A request whose client stops in the middle of it makes hyper give up the connection upstream.
         let (outcome, side) = if self.sent.is_broken() {
@@ -233,7 +233,7 @@ impl Exchange {
     }
 
     /// It came over a connection that this rule is about to end, and takes no more requests.
-    pub async fn silenced(mut self, rule: RuleName) -> StreamReset {
+    pub async fn silenced(mut self: Box<Self>, rule: RuleName) -> StreamReset {
         if let Some(entry) = self.entry.as_mut() {
             entry.rules.push(rule);
         }
@@ -242,7 +242,7 @@ impl Exchange {
     }
 
     /// A rule ends its connection, whose first it is.
-    pub(super) async fn ended_at_once(mut self, ended: Ended) -> StreamReset {
+    pub(super) async fn ended_at_once(mut self: Box<Self>, ended: Ended) -> StreamReset {
         if let Some(entry) = self.entry.as_mut() {
             entry.rules.push(ended.rule);
         }
@@ -254,11 +254,11 @@ impl Exchange {
     }
 
     /// Squall ends it in this way instead of answering.
-    pub async fn ended(self, ending: Ending) -> StreamReset {
+    pub async fn ended(self: Box<Self>, ending: Ending) -> StreamReset {
         self.end(Outcome::Injected, Side::Injected, ending).await
     }
 
-    async fn end(mut self, outcome: Outcome, side: Side, ending: Ending) -> StreamReset {
+    async fn end(mut self: Box<Self>, outcome: Outcome, side: Side, ending: Ending) -> StreamReset {
         if let Some(entry) = self.entry.as_mut() {
             (entry.outcome, entry.side) = (outcome, Some(side));
         }
@@ -267,7 +267,7 @@ impl Exchange {
     }
 
     fn respond(
-        mut self,
+        mut self: Box<Self>,
         mut response: Response<ResponseBody>,
         outcome: Outcome,
         side: Option<Side>,

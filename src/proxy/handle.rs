@@ -23,80 +23,86 @@ use crate::net::cut::StreamReset;
 use crate::profile::{Ruling, Seen, Verdict};
 
 /// Carries one exchange through: decode, decide, inject or forward, record.
-pub async fn handle(
+#[expect(
+    clippy::manual_async_fn,
+    reason = "an `async fn` keeps its arguments twice, and the request is the largest thing here"
+)]
+pub fn handle(
     proxy: Arc<Proxy>,
     connection: Arc<Connection>,
     mut request: Request<Incoming>,
-) -> Result<Response<ExchangeBody>, StreamReset> {
-    let mut exchange = Exchange::open(&proxy, &connection, &request);
-    let addressed = match route::addressed(&proxy, &connection, &request) {
-        Ok(addressed) => addressed,
-        Err(no_route) => return Ok(exchange.own_answer(own::no_route(&proxy, &no_route, request).await)),
-    };
-    let ruling = proxy.live.load();
-    let mut ahead = Ahead::default();
-    let mut aws = understand(&ruling, &connection, &addressed, &mut request, &mut ahead).await;
-    exchange.understood(addressed.mode, addressed.host.clone(), &aws);
-    let route = route::route(&proxy, &connection, &addressed, aws.as_ref().ok(), request.uri().path()).await;
-    let route = match route {
-        Ok(route) => route,
-        Err(no_route) => return Ok(exchange.own_answer(own::no_route(&proxy, &no_route, request).await)),
-    };
-    if let Some(rule) = connection.progress.silenced_by.get() {
-        return Err(exchange.silenced(rule.clone()).await);
-    }
-    if aws.is_ok()
-        && let Some(ended) = approach::at_connect(&proxy, &connection, &addressed.host)
-    {
-        return Err(exchange.ended_at_once(ended).await);
-    }
-    let mut verdict = match &aws {
-        Ok(aws) if !proxy.lets_all_pass() => {
-            ruling.decide(&seen(&connection, &addressed, &request, aws, &ahead.bytes()), proxy.live.now())
-        }
-        _ => Verdict::default(),
-    };
-    if let Ok(aws) = &aws {
-        inject::by_clock(&mut verdict, aws, &head(&addressed, &request));
-    }
-    exchange.decided(&verdict);
-    inject::before(&verdict).await;
-    if let Ok(aws) = &aws
-        && batch::is_wanted(&proxy, aws, &verdict)
-    {
-        let way = batch::Way {
-            proxy: &proxy,
-            connection: &connection,
-            addressed: &addressed,
-            route: &route,
-            aws,
-            verdict: &verdict,
+) -> impl Future<Output = Result<Response<ExchangeBody>, StreamReset>> {
+    async move {
+        let mut exchange = Exchange::open(&proxy, &connection, &request);
+        let addressed = match route::addressed(&proxy, &connection, &request) {
+            Ok(addressed) => addressed,
+            Err(no_route) => return Ok(exchange.own_answer(own::no_route(&proxy, &no_route, request).await)),
         };
-        return Box::pin(way.carry(request, ahead, exchange)).await;
-    }
-    let (Some((rule, instead)), Ok(aws)) = (&verdict.instead, &mut aws) else {
-        return match forward(&proxy, &connection, &route, request, ahead, &mut exchange, &verdict).await {
-            Ok(answer) if verdict.shape.is_none() => Ok(exchange.answered(answer)),
-            Ok(answer) => Box::pin(change(exchange, answer, &verdict, aws.as_ref().ok())).await,
-            Err(why) => no_answer(exchange, why).await,
+        let ruling = proxy.live.load();
+        let mut ahead = Ahead::default();
+        let mut aws = understand(&ruling, &connection, &addressed, &mut request, &mut ahead).await;
+        exchange.understood(addressed.mode, addressed.host.clone(), &aws);
+        let route = route::route(&proxy, &connection, &addressed, aws.as_ref().ok(), request.uri().path()).await;
+        let route = match route {
+            Ok(route) => route,
+            Err(no_route) => return Ok(exchange.own_answer(own::no_route(&proxy, &no_route, request).await)),
         };
-    };
-    look_closer(&addressed, &mut request, &mut ahead, aws, instead).await;
-    let mut unsent = Some(request);
-    if let Some(request) = unsent.take_if(|_| verdict.goes_on()) {
-        // Carried out, and the client will not hear of it.
-        match Box::pin(forward(&proxy, &connection, &route, request, ahead, &mut exchange, &verdict)).await {
-            Ok(answer) => inject::lose(&mut exchange, answer).await,
-            Err(why) => return no_answer(exchange, why).await,
+        if let Some(rule) = connection.progress.silenced_by.get() {
+            return Err(exchange.silenced(rule.clone()).await);
         }
+        if aws.is_ok()
+            && let Some(ended) = approach::at_connect(&proxy, &connection, &addressed.host)
+        {
+            return Err(exchange.ended_at_once(ended).await);
+        }
+        let mut verdict = match &aws {
+            Ok(aws) if !proxy.lets_all_pass() => {
+                ruling.decide(&seen(&connection, &addressed, &request, aws, &ahead.bytes()), proxy.live.now())
+            }
+            _ => Verdict::default(),
+        };
+        if let Ok(aws) = &aws {
+            inject::by_clock(&mut verdict, aws, &head(&addressed, &request));
+        }
+        exchange.decided(&verdict);
+        inject::before(&verdict).await;
+        if let Ok(aws) = &aws
+            && batch::is_wanted(&proxy, aws, &verdict)
+        {
+            let way = batch::Way {
+                proxy: &proxy,
+                connection: &connection,
+                addressed: &addressed,
+                route: &route,
+                aws,
+                verdict: &verdict,
+            };
+            return Box::pin(way.carry(request, ahead, exchange)).await;
+        }
+        let (Some((rule, instead)), Ok(aws)) = (&verdict.instead, &mut aws) else {
+            return match forward(&proxy, &connection, &route, request, ahead, &mut exchange, &verdict).await {
+                Ok(answer) if verdict.shape.is_none() => Ok(exchange.answered(answer)),
+                Ok(answer) => Box::pin(change(exchange, answer, &verdict, aws.as_ref().ok())).await,
+                Err(why) => no_answer(exchange, why).await,
+            };
+        };
+        look_closer(&addressed, &mut request, &mut ahead, aws, instead).await;
+        let mut unsent = Some(request);
+        if let Some(request) = unsent.take_if(|_| verdict.goes_on()) {
+            // Carried out, and the client will not hear of it.
+            match Box::pin(forward(&proxy, &connection, &route, request, ahead, &mut exchange, &verdict)).await {
+                Ok(answer) => inject::lose(&mut exchange, answer).await,
+                Err(why) => return no_answer(exchange, why).await,
+            }
+        }
+        let given = Given { rule, instead, aws, verdict: &verdict };
+        inject::instead(&proxy, exchange, &given, &mut unsent).await
     }
-    let given = Given { rule, instead, aws, verdict: &verdict };
-    inject::instead(&proxy, exchange, &given, unsent).await
 }
 
 /// Gives the client the far end's answer as rules will have it.
 async fn change(
-    mut exchange: Exchange,
+    mut exchange: Box<Exchange>,
     answer: Response<ResponseBody>,
     verdict: &Verdict,
     aws: Option<&AwsRequest>,
@@ -108,7 +114,7 @@ async fn change(
 }
 
 /// The far end has not answered: what it did instead is done to the client, or Squall says why.
-pub(super) async fn no_answer(exchange: Exchange, why: NoAnswer) -> Result<Response<ExchangeBody>, StreamReset> {
+pub(super) async fn no_answer(exchange: Box<Exchange>, why: NoAnswer) -> Result<Response<ExchangeBody>, StreamReset> {
     match why {
         NoAnswer::Broken(broken) => Err(exchange.unanswered(&broken).await),
         NoAnswer::Own(answer) => Ok(exchange.own_answer(*answer)),

@@ -10,6 +10,7 @@ use std::time::Duration;
 use h2::Reason;
 use http::header::{CONTENT_LENGTH, DATE, EXPECT, HeaderName, HeaderValue, RETRY_AFTER};
 use http::{Request, Response, Version};
+use http_body::Body as _;
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use hyper::ext::ReasonPhrase;
@@ -65,9 +66,9 @@ pub async fn lose(exchange: &mut Exchange, answer: Response<ResponseBody>) {
 /// Gives the client what a rule gives; `unsent` is the request, unless it has gone on and its answer is lost.
 pub async fn instead(
     proxy: &Arc<Proxy>,
-    mut exchange: Exchange,
+    mut exchange: Box<Exchange>,
     given: &Given<'_>,
-    unsent: Option<Request<Incoming>>,
+    unsent: &mut Option<Request<Incoming>>,
 ) -> Result<Response<ExchangeBody>, StreamReset> {
     let Given { rule, instead, aws, verdict } = given;
     let stamp = Stamp { date: clock::wall(), id: exchange.request_id() };
@@ -83,7 +84,7 @@ pub async fn instead(
             None => return Err(exchange.ended(Ending::Connection(ConnectionEnding::ShutDown)).await),
         },
         Instead::Close => return Err(exchange.ended(Ending::Connection(ConnectionEnding::ShutDown)).await),
-        Instead::Hang(time) => return Err(hang(exchange, *time, unsent).await),
+        Instead::Hang(time) => return Err(hang(exchange, *time, unsent.take()).await),
         Instead::Lost(_) => return Err(exchange.ended(reset(Scope::Connection)).await),
         Instead::Reset(scope) => return Err(exchange.ended(reset(*scope)).await),
     };
@@ -100,7 +101,7 @@ pub async fn instead(
     if let Some((rule, _)) = verdict.shape.as_ref().and_then(|shape| shape.expiration.as_ref()) {
         exchange.found_nothing(rule);
     }
-    if let Some(request) = unsent {
+    if let Some(request) = unsent.take_if(|request| !request.body().is_end_stream()) {
         let (head, body) = request.into_parts();
         unread::settle(proxy, head.version, &head.headers, body, &mut response).await;
     }
@@ -119,7 +120,7 @@ pub fn mark(proxy: &Proxy, response: &mut Response<ResponseBody>, rule: &RuleNam
 
 /// Gives the client an answer, with all that is to happen to it on its way down.
 pub async fn answer(
-    exchange: Exchange,
+    exchange: Box<Exchange>,
     response: Response<ResponseBody>,
     verdict: &Verdict,
     aws: Option<&AwsRequest>,
@@ -131,7 +132,7 @@ pub async fn answer(
 }
 
 async fn shaped(
-    mut exchange: Exchange,
+    mut exchange: Box<Exchange>,
     mut response: Response<ResponseBody>,
     shape: &Shape,
     aws: Option<&AwsRequest>,
@@ -189,7 +190,7 @@ fn changes(exchange: &mut Exchange, response: &mut Response<ResponseBody>, shape
 }
 
 /// Takes the whole request, but for a body that waits to be asked for, and then nothing happens.
-async fn hang(mut exchange: Exchange, time: Option<Duration>, request: Option<Request<Incoming>>) -> StreamReset {
+async fn hang(mut exchange: Box<Exchange>, time: Option<Duration>, request: Option<Request<Incoming>>) -> StreamReset {
     exchange.ends_by_rule();
     let taking = async {
         if let Some(mut request) = request.filter(|request| !request.headers().contains_key(EXPECT)) {

@@ -57,7 +57,7 @@ pub enum BodyError {
 pub struct Watched<W: Watch> {
     body: ResponseBody,
     /// Kept for as long as the body: the exchange is open until then.
-    watch: Option<W>,
+    watch: Option<Box<W>>,
     /// Whether the watch knows of its end.
     ended: bool,
     cut: Option<Box<Cut>>,
@@ -84,8 +84,8 @@ impl Place {
 
 impl<W: Watch> Watched<W> {
     /// `body`, watched to its end.
-    pub fn new(body: ResponseBody, watch: W) -> Self {
-        Self { body, watch: Some(watch), ended: false, cut: None, unresolved: Vec::new(), coy: false }
+    pub fn new(body: ResponseBody, watch: impl Into<Box<W>>) -> Self {
+        Self { body, watch: Some(watch.into()), ended: false, cut: None, unresolved: Vec::new(), coy: false }
     }
 
     /// For an answer whose head says `Content-Length: 0`: hyper leaves that field where it stands only if the body does not say by
@@ -135,7 +135,7 @@ impl<W: Watch> Watched<W> {
 
     /// What its sender did to us is done to its receiver, once that has all that came before.
     fn mirror(&mut self, broken: Broken) -> Result<(), BodyError> {
-        let Some(near) = self.watch.as_ref().map(Watch::near) else { return Err(BodyError::Upstream(broken)) };
+        let Some(near) = self.watch.as_ref().map(|watch| watch.near()) else { return Err(BodyError::Upstream(broken)) };
         self.cut = Some(Box::new(near.cut(0, broken.as_seen_in(near.version()))));
         self.end(End::Broken(&broken));
         Ok(())
