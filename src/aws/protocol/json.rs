@@ -108,7 +108,7 @@ impl Object {
     pub(super) fn members(&mut self, told: &Told<'_>) {
         for member in told.body_members() {
             self.name(member.name);
-            self.escaped(&*member.value);
+            self.escaped(&member.value);
         }
     }
 

@@ -8,6 +8,7 @@ use std::borrow::Cow;
 
 use compact_str::CompactString;
 use minicbor::encode::{Encoder, Error, Write};
+use serde::ser::{Serialize, SerializeMap as _, Serializer};
 use serde_json::Value;
 use smallvec::SmallVec;
 
@@ -23,9 +24,76 @@ pub type Given = Vec<(CompactString, Value)>;
 pub(in crate::aws) struct Filled<'a> {
     /// As it is spelled on the wire.
     pub(super) name: &'a str,
-    pub(super) value: Cow<'a, Value>,
+    pub(super) value: Held<'a>,
     /// Whether it travels in a header field of that name.
     pub(super) in_header: bool,
+}
+
+/// What a member holds.
+#[derive(Debug)]
+pub(in crate::aws) enum Held<'a> {
+    /// A text.
+    Text(Cow<'a, str>),
+    /// A list of structures of texts. JSON is written right from it; for the others it becomes a [`Value`], of which each structure is a tree.
+    List(SmallVec<[Texts; 1]>),
+    /// Whatever it is.
+    Value(Cow<'a, Value>),
+}
+
+/// The members of a structure, all of them texts.
+#[derive(Clone, Debug)]
+pub(in crate::aws) struct Texts(pub(in crate::aws) SmallVec<[(&'static str, Cow<'static, str>); 2]>);
+
+impl Held<'_> {
+    /// As a value, built where it is none yet.
+    fn value(&self) -> Cow<'_, Value> {
+        match self {
+            Self::Text(text) => Cow::Owned(Value::String(text.to_string())),
+            Self::List(list) => Cow::Owned(list.iter().map(Texts::value).collect()),
+            Self::Value(value) => Cow::Borrowed(value),
+        }
+    }
+
+    /// If it is a list: of each structure in it, the text of this member, or else `without`.
+    pub(in crate::aws) fn texts<'s>(&'s self, member: &str, without: &'s str) -> Option<Vec<&'s str>> {
+        match self {
+            Self::Text(_) => None,
+            Self::List(list) => Some(list.iter().map(|texts| texts.get(member).unwrap_or(without)).collect()),
+            Self::Value(value) => {
+                Some(value.as_array()?.iter().map(|item| item[member].as_str().unwrap_or(without)).collect())
+            }
+        }
+    }
+}
+
+impl Texts {
+    fn get(&self, member: &str) -> Option<&str> {
+        self.0.iter().find(|(name, _)| *name == member).map(|(_, text)| &**text)
+    }
+
+    fn value(&self) -> Value {
+        self.0.iter().map(|(name, text)| ((*name).to_owned(), Value::String(text.to_string()))).collect()
+    }
+}
+
+impl Serialize for Held<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Text(text) => serializer.serialize_str(text),
+            Self::List(list) => serializer.collect_seq(list),
+            Self::Value(value) => value.serialize(serializer),
+        }
+    }
+}
+
+impl Serialize for Texts {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(self.0.len()))?;
+        for (name, text) in &self.0 {
+            map.serialize_entry(name, text)?;
+        }
+        map.end()
+    }
 }
 
 /// The members of an error, in the order of its shape; then what was given beside them.
@@ -36,25 +104,28 @@ pub(super) fn fill<'a>(told: &Told<'a>, given: &'a Given) -> SmallVec<[Filled<'a
         let value = match asked(member.name) {
             // `a: 5` of a member that is a text.
             Some(value @ (Value::Bool(_) | Value::Number(_))) if member.kind == MemberKind::String => {
-                Cow::Owned(value.to_string().into())
+                Held::Text(value.to_string().into())
             }
-            Some(value) => quirk::completed(told, member.name, value).map_or(Cow::Borrowed(value), Cow::Owned),
-            None => Cow::Owned(plausible(member, told)?),
+            Some(value) => {
+                Held::Value(quirk::completed(told, member.name, value).map_or(Cow::Borrowed(value), Cow::Owned))
+            }
+            None => plausible(member, told)?,
         };
         Some(Filled { name: member.name, value, in_header: member.in_header })
     });
     let is_modeled = |name: &str| modeled.iter().any(|member| member.name.eq_ignore_ascii_case(name));
     let beside = given.iter().filter(|(name, _)| !is_modeled(name));
-    let beside = beside.map(|(name, value)| Filled { name, value: Cow::Borrowed(value), in_header: false });
+    let beside =
+        beside.map(|(name, value)| Filled { name, value: Held::Value(Cow::Borrowed(value)), in_header: false });
     of_shape.chain(beside).collect()
 }
 
-fn plausible(member: &Member, told: &Told<'_>) -> Option<Value> {
-    if let Some(value) = quirk::member(told, member.name) {
-        return Some(value);
+fn plausible<'a>(member: &Member, told: &Told<'a>) -> Option<Held<'a>> {
+    if let Some(held) = quirk::member(told, member.name) {
+        return Some(held);
     }
     if let Some(value) = member.value {
-        return Some(value.into());
+        return Some(Held::Text(value.into()));
     }
     let letters = member.name.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase());
     let mut name = CompactString::with_capacity(member.name.len());
@@ -68,7 +139,8 @@ fn plausible(member: &Member, told: &Told<'_>) -> Option<Value> {
         MemberKind::String => text_of(&name, told).map(Value::String),
         _ => None,
     };
-    known.or_else(|| member.is_required.then(|| vaguest(member.kind, told)).flatten())
+    let value = known.or_else(|| member.is_required.then(|| vaguest(member.kind, told)).flatten())?;
+    Some(Held::Value(Cow::Owned(value)))
 }
 
 /// A text that can be told by its member's name, which is in small letters and without what parts words.
@@ -112,7 +184,7 @@ fn vaguest(kind: MemberKind, told: &Told<'_>) -> Option<Value> {
 }
 
 /// As text, where a field or an element holds nothing else.
-pub(super) fn text(value: &Value) -> Cow<'_, str> {
+fn text(value: &Value) -> Cow<'_, str> {
     match value {
         Value::String(text) => Cow::Borrowed(text),
         Value::Null => Cow::Borrowed(""),
@@ -120,11 +192,18 @@ pub(super) fn text(value: &Value) -> Cow<'_, str> {
     }
 }
 
+impl Filled<'_> {
+    /// As text, for a header field.
+    pub(super) fn text(&self) -> String {
+        text(&self.value.value()).into_owned()
+    }
+}
+
 /// The members as elements, without those that every error in XML has by itself.
 pub(in crate::aws) fn elements(out: &mut String, told: &Told<'_>) {
     let own = |name: &str| ["Code", "Message", "RequestId", "Type"].iter().any(|own| own.eq_ignore_ascii_case(name));
     for member in told.body_members().filter(|member| !own(member.name)) {
-        element(out, member.name, &member.value);
+        element(out, member.name, &member.value.value());
     }
 }
 
@@ -140,8 +219,12 @@ fn element(out: &mut String, name: &str, value: &Value) {
     out.extend(["</", name, ">"]);
 }
 
-/// The value as CBOR.
-pub(super) fn encode<W: Write>(out: &mut Encoder<W>, value: &Value) -> Result<(), Error<W::Error>> {
+/// What is held, as CBOR.
+pub(super) fn encode<W: Write>(out: &mut Encoder<W>, held: &Held<'_>) -> Result<(), Error<W::Error>> {
+    encode_value(out, &held.value())
+}
+
+fn encode_value<W: Write>(out: &mut Encoder<W>, value: &Value) -> Result<(), Error<W::Error>> {
     match value {
         Value::Null => drop(out.null()?),
         Value::Bool(flag) => drop(out.bool(*flag)?),
@@ -153,13 +236,13 @@ pub(super) fn encode<W: Write>(out: &mut Encoder<W>, value: &Value) -> Result<()
         Value::String(text) => drop(out.str(text)?),
         Value::Array(items) => {
             out.array(items.len() as u64)?;
-            items.iter().try_for_each(|item| encode(out, item))?;
+            items.iter().try_for_each(|item| encode_value(out, item))?;
         }
         Value::Object(entries) => {
             out.map(entries.len() as u64)?;
             for (key, value) in entries {
                 out.str(key)?;
-                encode(out, value)?;
+                encode_value(out, value)?;
             }
         }
     }
@@ -227,7 +310,7 @@ mod tests {
     #[test]
     fn cbor_holds_every_kind_of_value() {
         let mut out = Encoder::new(Vec::new());
-        encode(&mut out, &json!({"a": [1, -2, 0.5, true, null, "t"]})).unwrap();
+        encode_value(&mut out, &json!({"a": [1, -2, 0.5, true, null, "t"]})).unwrap();
         // RFC 8949: a map of one text to an array of six.
         let half = [0xfb, 0x3f, 0xe0, 0, 0, 0, 0, 0, 0];
         let expected = [&[0xa1, 0x61, b'a', 0x86, 0x01, 0x21][..], &half, &[0xf5, 0xf6, 0x61, b't']].concat();

@@ -36,12 +36,12 @@ use compact_str::CompactString;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, DATE};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use jiff::Timestamp;
-use serde_json::Value;
 use smallvec::SmallVec;
 
 pub use asked::{asks_body, look_into};
 use members::Filled;
 pub use members::Given;
+pub(super) use members::{Held, Texts};
 
 use super::catalog::{ErrorShape, Operation, Service};
 use super::request::{AwsRequest, Protocol, Reading};
@@ -181,15 +181,15 @@ impl<'a> Told<'a> {
     }
 
     /// The value of a member, if the error has it.
-    pub(super) fn member(&self, name: &str) -> Option<&Value> {
-        self.members.iter().find(|member| member.name == name).map(|member| &*member.value)
+    pub(super) fn member(&self, name: &str) -> Option<&Held<'a>> {
+        self.members.iter().find(|member| member.name == name).map(|member| &member.value)
     }
 
     /// Those that travel in header fields; what cannot is left out.
     fn insert_header_members(&self, headers: &mut HeaderMap) {
         for member in self.members.iter().filter(|member| member.in_header) {
             if let Ok(name) = HeaderName::try_from(member.name) {
-                insert(headers, name, &*members::text(&member.value));
+                insert(headers, name, member.text());
             }
         }
     }

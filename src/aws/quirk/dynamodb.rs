@@ -5,10 +5,11 @@ use http::{HeaderMap, HeaderValue};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::{Value, json};
+use smallvec::{SmallVec, smallvec};
 
 use crate::aws::field;
 use crate::aws::partition;
-use crate::aws::protocol::{Stamp, Told};
+use crate::aws::protocol::{Held, Stamp, Texts, Told};
 use crate::aws::request::AwsRequest;
 
 /// Of its error shapes, those of its streams included.
@@ -30,25 +31,27 @@ pub(super) fn text(code: &str) -> Option<&'static str> {
 }
 
 /// The list of a canceled transaction's reasons, or that of a throttled request's.
-pub(super) fn member(told: &Told<'_>, name: &str) -> Option<Value> {
+pub(super) fn member(told: &Told<'_>, name: &str) -> Option<Held<'static>> {
     match name {
-        "CancellationReasons" => Some(cancellation_reasons(told)),
-        "ThrottlingReasons" => throttling_reasons(told),
+        "CancellationReasons" => Some(Held::List(cancellation_reasons(told))),
+        "ThrottlingReasons" => throttling_reason(told).map(|reason| Held::List(smallvec![reason])),
         _ => None,
     }
 }
 
 /// A reason for each item, in the request's order: the first item is to blame for all. A transaction whose items were not counted is
 /// taken for one of one item.
-fn cancellation_reasons(told: &Told<'_>) -> Value {
+fn cancellation_reasons(told: &Told<'_>) -> SmallVec<[Texts; 1]> {
     let reads = told.operation.is_some_and(|operation| operation.name == "TransactGetItems");
-    let to_blame = if reads {
-        json!({"Code": "TransactionConflict", "Message": "Transaction is ongoing for the item"})
+    let (code, message) = if reads {
+        ("TransactionConflict", "Transaction is ongoing for the item")
     } else {
-        json!({"Code": "ConditionalCheckFailed", "Message": "The conditional request failed"})
+        ("ConditionalCheckFailed", "The conditional request failed")
     };
+    let to_blame = Texts(smallvec![("Code", code.into()), ("Message", message.into())]);
     let others = told.request.items.unwrap_or(1).saturating_sub(1).min(MOST_ITEMS);
-    std::iter::once(to_blame).chain(std::iter::repeat_n(json!({"Code": "None"}), others)).collect()
+    let other = Texts(smallvec![("Code", NO_REASON.into())]);
+    std::iter::once(to_blame).chain(std::iter::repeat_n(other, others)).collect()
 }
 
 /// Reasons that were given for the first items of a transaction: the others have none.
@@ -56,19 +59,17 @@ pub(super) fn completed(told: &Told<'_>, name: &str, given: &Value) -> Option<Va
     let (items, reasons) =
         (told.request.items?.min(MOST_ITEMS), given.as_array().filter(|_| name == "CancellationReasons")?);
     let others = items.checked_sub(reasons.len()).filter(|others| *others > 0)?;
-    Some(reasons.iter().cloned().chain(std::iter::repeat_n(json!({"Code": "None"}), others)).collect())
+    Some(reasons.iter().cloned().chain(std::iter::repeat_n(json!({"Code": NO_REASON}), others)).collect())
 }
 
 /// Whether reads or writes exceeded the table's capacity, and which table's, where that is known.
-fn throttling_reasons(told: &Told<'_>) -> Option<Value> {
+fn throttling_reason(told: &Told<'_>) -> Option<Texts> {
     let verb = told.operation?.name;
     let reads = ["BatchGet", "Get", "Query", "Scan", "TransactGet"].iter().any(|read| verb.starts_with(read));
     let side = if reads { "TableReadProvisionedThroughputExceeded" } else { "TableWriteProvisionedThroughputExceeded" };
-    let mut reason = json!({"reason": side});
-    if let Some(table) = table(told) {
-        reason["resource"] = table.into();
-    }
-    Some(Value::Array(vec![reason]))
+    let mut reason = Texts(smallvec![("reason", side.into())]);
+    reason.0.extend(table(told).map(|table| ("resource", table.into())));
+    Some(reason)
 }
 
 fn table(told: &Told<'_>) -> Option<String> {
@@ -84,8 +85,7 @@ pub(super) fn message(told: &Told<'_>) -> Option<String> {
     if told.shape_name() != "TransactionCanceledException" {
         return None;
     }
-    let reasons = told.member("CancellationReasons")?.as_array()?;
-    let codes: Vec<&str> = reasons.iter().map(|reason| reason["Code"].as_str().unwrap_or("None")).collect();
+    let codes = told.member("CancellationReasons")?.texts("Code", NO_REASON)?;
     Some(format!(
         "Transaction cancelled, please refer cancellation reasons for specific reasons [{}]",
         codes.join(", ")
@@ -111,6 +111,8 @@ pub(in crate::aws) fn finish(told: &Told<'_>, body: &[u8], headers: &mut HeaderM
     headers.insert(field::AMZ_CRC32, HeaderValue::from(crc32fast::hash(body)));
 }
 
+/// The code of an item that is not to blame.
+const NO_REASON: &str = "None";
 /// DynamoDB takes no transaction of more.
 const MOST_ITEMS: usize = 100;
 

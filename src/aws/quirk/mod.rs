@@ -15,7 +15,7 @@ use std::borrow::Cow;
 use serde_json::Value;
 
 use super::catalog::Service;
-use super::protocol::{Stamp, Told};
+use super::protocol::{Held, Stamp, Told};
 
 /// The namespace of a service's shapes in `__type`: Smithy's, `com.amazonaws.` and the service id.
 pub(super) fn namespace(service: &Service) -> Cow<'static, str> {
@@ -52,7 +52,7 @@ pub(super) fn text(service: &Service, code: &str) -> Option<&'static str> {
 }
 
 /// A member of an error as the service fills it.
-pub(super) fn member(told: &Told<'_>, name: &str) -> Option<Value> {
+pub(super) fn member(told: &Told<'_>, name: &str) -> Option<Held<'static>> {
     match told.service?.name {
         "dynamodb" => dynamodb::member(told, name),
         "lambda" => lambda::member(told, name),

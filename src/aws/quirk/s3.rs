@@ -2,13 +2,12 @@
 
 use http::header::{CONNECTION, CONTENT_TYPE, SERVER};
 use http::{HeaderMap, HeaderValue};
-use serde_json::Value;
 use smallvec::{SmallVec, smallvec};
 
 use crate::aws::catalog::{self, Service};
 use crate::aws::endpoint::{Endpoint, is_region};
 use crate::aws::field;
-use crate::aws::protocol::{Stamp, Told, insert, members, xml};
+use crate::aws::protocol::{Held, Stamp, Told, insert, members, xml};
 use crate::aws::request::{Evidence, Reading};
 use crate::aws::uri::Target;
 
@@ -124,8 +123,8 @@ fn subject<'a>(told: &'a Told<'_>) -> Option<(&'static str, &'a str)> {
 }
 
 /// InvalidObjectState is about objects that are archived.
-pub(super) fn member(name: &str) -> Option<Value> {
-    (name == "StorageClass").then(|| "GLACIER".into())
+pub(super) fn member(name: &str) -> Option<Held<'static>> {
+    (name == "StorageClass").then(|| Held::Text("GLACIER".into()))
 }
 
 pub(super) fn text(code: &str) -> Option<&'static str> {
