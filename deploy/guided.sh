@@ -9,6 +9,8 @@ host=$(rustc -vV | sed -n 's/^host: //p')
 out=$PWD/target/guided
 profdata=$(rustc --print sysroot)/lib/rustlib/$host/bin/llvm-profdata
 [ -x "$profdata" ] || rustup component add llvm-tools
+# Nothing unwinds through the C here, and tables for it are a tenth of a megabyte.
+export CFLAGS="${CFLAGS:-} -fno-asynchronous-unwind-tables"
 
 # build NAME "FLAGS…" [OPTIONS…] -- [FLAGS…]: the former flags for all of the target, as what runs while building is not counted; the latter
 # for the last step, where everything is put together.
