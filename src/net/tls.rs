@@ -34,8 +34,9 @@ pub enum Error {
     Rustls(#[from] rustls::Error),
 }
 
-/// The crypto provider of everything TLS here. AES-128 comes before AES-256, as AWS's own servers choose: it takes ten rounds a block
-/// instead of fourteen, and its handshakes hash with SHA-256, for which CPUs have instructions.
+/// The crypto provider of everything TLS here. AES-128 comes before AES-256, as in the policies of AWS's load balancers ("Security policies
+/// for your Application Load Balancer"): it takes ten rounds a block instead of fourteen, and its handshakes hash with SHA-256, for which
+/// CPUs have instructions.
 pub fn provider() -> &'static Arc<CryptoProvider> {
     static PROVIDER: LazyLock<Arc<CryptoProvider>> = LazyLock::new(|| {
         let mut provider = aws_lc_rs::default_provider();
@@ -54,7 +55,7 @@ fn is_aes_128(suite: CipherSuite) -> bool {
     )
 }
 
-/// How we answer clients that want this leaf's name. Of their cipher suites we choose, as AWS does.
+/// How we answer clients that want this leaf's name. The first suite of ours that they have is taken, as by those load balancers.
 pub fn server_config(leaf: CertifiedKey) -> Result<ServerConfig, Error> {
     let mut config = ServerConfig::builder_with_provider(Arc::clone(provider()))
         .with_safe_default_protocol_versions()?
