@@ -22,17 +22,20 @@ pub fn wall() -> Timestamp {
 
 /// Both at the price of one: wall-clock time is read once a second, and goes by monotonic time in between.
 pub fn both() -> (Instant, Timestamp) {
-    let now = now();
-    let since = |(read, wall): (Instant, Timestamp)| {
-        let passed = now.duration_since(read);
+    let read = now();
+    let since = |(last, wall): (Instant, Timestamp)| {
+        let passed = read.duration_since(last);
         (passed < READ_EVERY).then(|| wall.checked_add(passed).ok()).flatten()
     };
     let told = LAST_READ.get().and_then(since).unwrap_or_else(|| {
         let wall = wall();
-        LAST_READ.set(Some((now, wall)));
+        // Between the two reads others may have had the CPU.
+        if now().duration_since(read) < TOGETHER {
+            LAST_READ.set(Some((read, wall)));
+        }
         wall
     });
-    (now, told)
+    (read, told)
 }
 
 thread_local! {
@@ -40,6 +43,8 @@ thread_local! {
     static LAST_READ: Cell<Option<(Instant, Timestamp)>> = const { Cell::new(None) };
 }
 
+/// Reads of the two clocks within this time count as one moment.
+const TOGETHER: Duration = Duration::from_millis(1);
 /// So late a step of the wall clock is seen at most.
 const READ_EVERY: Duration = Duration::from_secs(1);
 
